@@ -1,0 +1,240 @@
+"""Train a letter judge on training groups only, calibrate it on validation, report it on test."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import Generator, Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from fontgan.glyphs import GlyphSet
+from fontgan.judge import BUILTIN, REFUSED, Judge
+from fontgan.junk import TRAINED, UNSEEN, blurred, uniform
+from fontgan.near_letters import NearLetters
+
+# Kinds drawn more often are the ones hardest to tell from letters.
+_WEIGHTS = {"blend": 3.0, "broken": 1.5, "halves": 1.0, "mirrored": 2.0, "overlay": 1.5, "shuffled": 2.0}
+_NEAR_WEIGHT = 2.0
+_ACCEPT = 0.975  # share of validation letters that the threshold lets pass
+
+
+def disturbed(glyphs: Tensor, generator: Generator) -> Tensor:
+    """Letters as they may also be drawn: moved, leaning, heavier, softer, paler, a little noisy.
+
+    Args:
+        glyphs: float in [0, 1], shape (n, 1, size, size).
+        generator: the source of chance.
+    """
+    n = len(glyphs)
+    angle = uniform(generator, (n,), -7, 7).deg2rad()
+    shear = uniform(generator, (n,), -0.15, 0.15)
+    width, height = uniform(generator, (n,), 0.9, 1.2), uniform(generator, (n,), 0.92, 1.15)
+    shift = uniform(generator, (n, 2), -0.09, 0.09)
+    cos, sin = angle.cos(), angle.sin()
+    rows = torch.stack(
+        [
+            torch.stack([width * cos, shear - sin, shift[:, 0]], 1),
+            torch.stack([sin, height * cos, shift[:, 1]], 1),
+        ],
+        1,
+    )
+    grid = F.affine_grid(rows, list(glyphs.shape), align_corners=False)
+    moved = F.grid_sample(glyphs, grid, mode="bilinear", align_corners=False)
+    weight = uniform(generator, (n, 1, 1, 1), -0.5, 0.5)  # towards eroded or dilated strokes
+    heavy = F.max_pool2d(moved, 3, 1, 1)
+    light = -F.max_pool2d(-moved, 3, 1, 1)
+    # Thin strokes would vanish: only as much is taken off as the picture can lose.
+    spare = (light.flatten(1).sum(1) / moved.flatten(1).sum(1).clamp(min=1)).view(n, 1, 1, 1)
+    moved = torch.where(weight > 0, moved.lerp(heavy, weight), moved.lerp(light, -weight * spare))
+    soft = blurred(moved, uniform(generator, (n,), 0.05, 0.7))
+    pale = soft * uniform(generator, (n, 1, 1, 1), 0.8, 1.15)
+    grain = torch.randn(glyphs.shape, generator=generator)
+    grain = grain * uniform(generator, (n, 1, 1, 1), -0.05, 0.07).clamp(min=0)
+    changed = torch.rand((n, 1, 1, 1), generator=generator) < 0.85
+    return torch.where(changed, pale + grain, glyphs).clamp(0, 1)
+
+
+def junk_batch(glyphs: Tensor, letters: Tensor, near: Tensor, generator: Generator) -> Tensor:
+    """Pictures to refuse, of all trained kinds, and near-letters: float, shape of `glyphs`."""
+    kinds = [*TRAINED, "near"]
+    weights = torch.tensor([_WEIGHTS.get(kind, 1.0) for kind in TRAINED] + [_NEAR_WEIGHT])
+    counts = torch.bincount(
+        torch.multinomial(weights, len(glyphs), replacement=True, generator=generator),
+        minlength=len(kinds),
+    ).tolist()
+    parts = []
+    for kind, glyph, letter in zip(kinds, glyphs.split(counts), letters.split(counts), strict=True):
+        if kind == "near":
+            chosen = torch.randint(len(near), (len(glyph),), generator=generator)
+            parts.append(disturbed(near[chosen].float() / 255, generator))
+        elif len(glyph):
+            parts.append(TRAINED[kind](glyph, letter, generator))
+    return torch.cat(parts)
+
+
+def train(
+    letters: GlyphSet,
+    validation: GlyphSet,
+    near: NearLetters,
+    data: str,
+    steps: int = 4000,
+    batch: int = 128,
+    seed: int = 0,
+    progress: bool = True,
+) -> Judge:
+    """Fit a judge, then calibrate its temperature and threshold on validation letters.
+
+    Args:
+        letters: training letters.
+        validation: letters of other groups.
+        near: near-letters of training groups, refused too.
+        data: fingerprint of the data, recorded in the judge.
+        steps: batches of `batch` letters and as many junk pictures.
+        batch: letters in a batch.
+        seed: of initial weights and all chance.
+        progress: show a bar.
+    """
+    generator = Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        judge = Judge(letters.images.shape[-1], data=data)
+    judge = judge.to(memory_format=torch.channels_last)
+    average = AveragedModel(judge, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    targets = torch.cat([torch.zeros(batch), torch.full((batch,), REFUSED)]).long()
+    near_images = _sized(torch.from_numpy(near.glyphs)[:, None], judge.size)
+    with Progress(disable=not progress) as bar:
+        task = bar.add_task("judge", total=steps)
+        for _ in range(steps):
+            chosen = torch.randint(len(letters.letters), (2 * batch,), generator=generator)
+            glyphs, names = letters.images[chosen].float() / 255, letters.letters[chosen]
+            good = disturbed(glyphs[:batch], generator)
+            bad = junk_batch(glyphs[batch:], names[batch:], near_images, generator)
+            targets[:batch] = names[:batch]
+            logits, _ = judge(torch.cat([good, bad]))
+            loss = F.cross_entropy(logits, targets, label_smoothing=0.02)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(judge)
+            bar.update(task, advance=1, description=f"judge, loss {loss.item():.3f}")
+    fitted = average.module.to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
+    calibrate(fitted, validation)
+    return fitted
+
+
+def _sized(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images.float(), (size, size), mode="area").round().to(torch.uint8)
+
+
+def calibrate(judge: Judge, validation: GlyphSet) -> None:
+    """Set the temperature by likelihood, and the threshold that lets `_ACCEPT` of the letters pass."""
+    with torch.no_grad():
+        parts = [judge(part.float() / 255)[0] for part in validation.images.split(500)]
+    logits = torch.cat(parts)
+    candidates = torch.linspace(0.3, 2.0, 171)
+    losses = [F.cross_entropy(logits[:, :REFUSED] / t, validation.letters) for t in candidates]
+    judge.temperature.fill_(candidates[int(torch.stack(losses).argmin())])
+    best = (logits / judge.temperature).softmax(1)[:, :REFUSED].amax(1)
+    judge.threshold.fill_(float(best.quantile(1 - _ACCEPT).clamp(0.3, 0.9)))
+
+
+def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins (Guo et al. 2017, eq. 3).
+
+    Args:
+        confidence: in [0, 1], shape (n,).
+        right: whether each answer was right, shape (n,).
+        bins: number of bins.
+    """
+    place = (confidence * bins).long().clamp(0, bins - 1)
+    error = 0.0
+    for index in range(bins):
+        inside = place == index
+        if inside.any():
+            gap = confidence[inside].mean() - right[inside].float().mean()
+            error += float(gap.abs()) * float(inside.float().mean())
+    return error
+
+
+def figures(judge: Judge, real: GlyphSet, near: NearLetters, seed: int = 1) -> dict[str, float]:
+    """The model card: what the judge does with unseen letters and with junk of every kind.
+
+    Returns:
+        Shares: "accepted", "right" (of the accepted), "calibration" (ECE of the accepted), and
+        "junk/KIND" accepted for each kind of junk and of near-letter.
+    """
+    generator = Generator().manual_seed(seed)
+    reading = judge.read(real.images)
+    taken = reading.letter >= 0
+    right = reading.letter == real.letters
+    table = {
+        "accepted": float(taken.float().mean()),
+        "right": float(right[taken].float().mean()) if taken.any() else math.nan,
+        "calibration": expected_calibration_error(reading.confidence[taken], right[taken]),
+    }
+    chosen = torch.randperm(len(real.letters), generator=generator)
+    for kind, make in {**TRAINED, **UNSEEN}.items():
+        taken = []
+        for part in chosen[:2000].split(250):
+            pictures = make(real.images[part].float() / 255, real.letters[part], generator)
+            taken.append(judge.read(pictures).letter >= 0)
+        table[f"junk/{kind}"] = float(torch.cat(taken).float().mean())
+    if len(near.characters):
+        images = _sized(torch.from_numpy(near.glyphs)[:, None], judge.size)
+        taken = judge.read(images).letter >= 0
+        for character in sorted(set(near.characters)):
+            mine = torch.tensor([c == character for c in near.characters])
+            table[f"junk/{character}"] = float(taken[mine].float().mean())
+    return table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of `python -m fontgan.judge`."""
+    from fontgan.typefaces import BUILTIN as TYPEFACES
+    from fontgan.typefaces import Typefaces
+
+    parser = argparse.ArgumentParser(
+        prog="python -m fontgan.judge", description="Train the letter judge, or report how good it is."
+    )
+    parser.add_argument("command", choices=["train", "report"])
+    parser.add_argument("--set", type=Path, default=TYPEFACES, help="typefaces (the built-in ones)")
+    parser.add_argument("--out", type=Path, default=BUILTIN, help="weights to write or to report")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        typefaces = Typefaces.load(options.set)
+        near = NearLetters.load()
+        groups = {name: {typefaces.groups[i] for i in typefaces.split(name)} for name in ("train", "test")}
+        if options.command == "train":
+            train(
+                GlyphSet.of(typefaces, "train"),
+                GlyphSet.of(typefaces, "validate"),
+                near.of(groups["train"]),
+                typefaces.fingerprint,
+                options.steps,
+                seed=options.seed,
+            ).save(options.out)
+        judge = Judge.load(options.out)
+        measured = figures(judge, GlyphSet.of(typefaces, "test"), near.of(groups["test"]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    table = Table(title=f"judge {judge.fingerprint}, on {len(groups['test'])} unseen groups")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, value in measured.items():
+        table.add_row(name, f"{value:.4f}")
+    Console().print(table)
+
+

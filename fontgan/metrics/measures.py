@@ -1,0 +1,146 @@
+"""All measures of a set of generated glyphs, under the names that a run logs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fontgan import LETTERS
+from fontgan.metrics.coverage import LetterCoverage
+from fontgan.metrics.frechet import Moments, frechet_distance, moments
+from fontgan.metrics.hash import hash_coverage
+from fontgan.metrics.neighbours import neighbours, radii
+
+if TYPE_CHECKING:
+    from fontgan.glyphs import GlyphSet
+    from fontgan.judge import Judge
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What never changes about a reference set, as one judge sees it."""
+
+    reference: GlyphSet  # Kept, so that its id is not given to another set.
+    counts: Tensor  # Glyphs of each letter, (26,).
+    features: Tensor  # (m, d), in random order: any beginning of it is a fair sample.
+    moments: Moments
+    radii: dict[int, Tensor] = field(default_factory=dict)  # For its first n features.
+
+
+class LetterMeasures:
+    """Measures glyphs with a judge against a reference set of real ones.
+
+    What compares features (`neighbours/*`, `frechet/judge`) depends on the number of samples, so
+    generated and real glyphs come in equal numbers: min(limit, drawn, reference) of each. Only the
+    Gaussian of the real ones is always fitted to all that were read.
+
+    What is known about a reference set (its features, moments and radii) is computed once for each
+    judge and kept for as long as the very same object is asked about.
+
+    Args:
+        k: neighbours that make a neighbourhood.
+        compared: limit on the features compared in the cheap set.
+        compared_whole: limit on the features compared in the whole set, and on the glyphs of a
+            reference that are read at all (drawn at random, once).
+        seed: of the draws from reference sets and of the noise.
+    """
+
+    def __init__(
+        self, k: int = 5, compared: int = 2000, compared_whole: int = 5000, seed: int = 0
+    ) -> None:
+        self.k = k
+        self.compared = compared
+        self.compared_whole = compared_whole
+        self.seed = seed
+        self._known: dict[tuple[int, str], _Known] = {}
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Tensor, judge: Judge, reference: GlyphSet, whole: bool = False
+    ) -> dict[str, float]:
+        """All measures of one set of glyphs.
+
+        Args:
+            images: float in [0, 1], ink bright, shape (n, 1, height, width), n > k. Pixels that are
+                not finite (a network that has diverged) count as 0.
+            judge: follows the images to their device.
+            reference: real glyphs of families that the generator has not seen, every letter there.
+            whole: compare up to `compared_whole` features, not only up to `compared`.
+
+        Returns:
+            Finite values by name: `coverage/*`, `letters/*`, `neighbours/*`, `frechet/judge`.
+
+        Raises:
+            ValueError: too few images, or a reference without one of the letters.
+        """
+        images = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        known = self._about(reference, judge.to(images.device))
+        reading = judge.read(images)
+        letters = LetterCoverage(known.counts, sync_on_compute=False)
+        letters.update(reading.letter.cpu())
+        limit = self.compared_whole if whole else self.compared
+        return {
+            **{name: value.item() for name, value in letters.compute().items()},
+            "coverage/hash": hash_coverage(images).item(),
+            **self._compare(reading.features[:limit], known),
+        }
+
+    def floor(self, n: int, judge: Judge, reference: GlyphSet) -> dict[str, float]:
+        """What `n` images of uniform noise get: every pixel in [0, 1], independent."""
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.rand(n, *reference.images.shape[1:], generator=generator)
+        return self(noise.to(_device(judge)), judge, reference, whole=True)
+
+    def ceiling(
+        self, n: int, judge: Judge, source: GlyphSet, reference: GlyphSet
+    ) -> dict[str, float]:
+        """What real glyphs get: up to `n` of `source`, drawn without replacement.
+
+        `source` and `reference` hold different families, neither of which the generator has seen
+        (in a run: the validation and the test families). The reference is the one that the
+        generator is measured against, in the same numbers, so the values can be set side by side. A
+        source of fewer than `n` glyphs is taken whole: duplicates would spoil the neighbourhoods.
+
+        Raises:
+            ValueError: `source` is the reference itself, which it would match by heart.
+        """
+        if source is reference:
+            raise ValueError("the ceiling needs two different sets of real glyphs, got one twice")
+        chosen = self._shuffled(len(source.images))[:n]
+        images = source.images[chosen].to(_device(judge)).float() / 255
+        return self(images, judge, reference, whole=True)
+
+    def _compare(self, features: Tensor, known: _Known) -> dict[str, float]:
+        """Measures between as many generated as real features."""
+        size = min(len(features), len(known.features))
+        features, real = features[:size], known.features[:size].to(features)
+        if size not in known.radii:
+            known.radii[size] = radii(real, self.k)
+        measured = neighbours(features, real, self.k, known.radii[size].to(features.device))
+        return {
+            **{f"neighbours/{name}": value for name, value in asdict(measured).items()},
+            "frechet/judge": frechet_distance(moments(features), known.moments).item(),
+        }
+
+    def _about(self, reference: GlyphSet, judge: Judge) -> _Known:
+        key = (id(reference), judge.fingerprint)
+        if key not in self._known:
+            while len(self._known) >= 4:  # Validation and test sets of two judges: enough.
+                self._known.pop(next(iter(self._known)))
+            chosen = self._shuffled(len(reference.images))[: self.compared_whole]
+            features = judge.read(reference.images[chosen].to(_device(judge))).features
+            counts = torch.bincount(reference.letters.cpu(), minlength=len(LETTERS))
+            self._known[key] = _Known(reference, counts, features, moments(features))
+        return self._known[key]
+
+    def _shuffled(self, n: int) -> Tensor:
+        return torch.randperm(n, generator=torch.Generator().manual_seed(self.seed))
+
+
+def _device(judge: Judge) -> torch.device:
+    """Where the judge lives; a judge without weights reads on the CPU."""
+    first = next(judge.parameters(), None)
+    return torch.device("cpu") if first is None else first.device

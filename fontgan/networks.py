@@ -1,0 +1,246 @@
+"""Generators and discriminators, each to be read whole.
+
+A generator turns latents into pictures in [-1, 1], shape (n, channels, size, size), and draws its
+own latents: ``latent(n, generator) -> (n, dimensions)``. A discriminator turns pictures into one
+logit each, shape (n,); ``features`` gives what comes before the last layer.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+
+
+def _divisible(size: int, by: int, name: str) -> None:
+    if size < by or size % by:
+        raise ValueError(f"{name} makes pictures whose side is a multiple of {by}, not {size}")
+
+
+class ReportGenerator(nn.Module):
+    """The report's generator: z → 7×7×128 → 14×14×64 → 28×28, batch norm, ReLU, tanh.
+
+    Args:
+        size: side of the pictures, a multiple of 4.
+        channels: channels of the pictures.
+        dimensions: of the Gaussian latent.
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1, dimensions: int = 100) -> None:
+        super().__init__()
+        _divisible(size, 4, "the report's generator")
+        self.dimensions = dimensions
+        base = size // 4
+        self.body = nn.Sequential(
+            nn.Linear(dimensions, 128 * base * base),
+            nn.BatchNorm1d(128 * base * base),
+            nn.ReLU(),
+            nn.Unflatten(1, (128, base, base)),
+            nn.ConvTranspose2d(128, 64, 4, 2, 1),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.ConvTranspose2d(64, channels, 4, 2, 1),
+            nn.Tanh(),
+        )
+
+    def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal latents, shape (n, dimensions)."""
+        device = self.body[0].weight.device
+        return torch.randn(n, self.dimensions, generator=generator, device=device)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.body(z)
+
+
+class ReportDiscriminator(nn.Module):
+    """The report's discriminator: 64-128-256 convolutions, LeakyReLU 0.2, Dropout2d 0.25.
+
+    The report ends in a sigmoid and binary cross-entropy; here the logit comes out and the loss
+    takes it, which is the same function without overflow.
+
+    Args:
+        size: side of the pictures, at least 8.
+        channels: channels of the pictures.
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1) -> None:
+        super().__init__()
+        if size < 8:
+            raise ValueError(f"the report's discriminator needs pictures of side 8 or more, not {size}")
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, k, 2, 1), nn.LeakyReLU(SLOPE), nn.Dropout2d(0.25))
+            for i, o, k in ((channels, 64, 4), (64, 128, 4), (128, 256, 3))
+        )
+        side = size
+        for kernel in (4, 4, 3):
+            side = (side + 2 - kernel) // 2 + 1
+        self.head = nn.Linear(256 * side * side, 1)
+
+    def layer_features(self, x: Tensor) -> list[Tensor]:
+        """Output of each of the three convolutions, shapes (n, 64 | 128 | 256, h, w)."""
+        outputs = []
+        for layer in self.layers:
+            x = layer(x)
+            outputs.append(x)
+        return outputs
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last convolution's output, flat, shape (n, features)."""
+        return self.layer_features(x)[-1].flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)).squeeze(1)
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, groups: int = 1) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    with torch.no_grad():
+        layer.weight.mul_(gain)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class _GeneratorBlock(nn.Module):
+    """Residual block whose channels the style scales and shifts; no normalisation over the batch."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.one, self.two = _conv(channels, channels), _conv(channels, channels, gain=0.1)
+        self.style = nn.Linear(style, 2 * channels)
+        nn.init.normal_(self.style.weight, std=0.5 / math.sqrt(style))
+        nn.init.zeros_(self.style.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, 1)
+        h = F.leaky_relu(self.one(F.leaky_relu(x, SLOPE)) * (1 + scale) + shift, SLOPE)
+        return x + self.two(h)
+
+
+class Generator(nn.Module):
+    """Mixture latent → mapped style → residual blocks at a quarter and half of the side → pixel shuffle.
+
+    The latent is a Gaussian beside a one-of-k choice whose rows are learned. A continuous map of
+    a connected latent must draw something between any two letters; a choice need not (Khayatkhoei
+    et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing tells
+    the choice what a letter is. With `modes=0` the latent is the Gaussian alone.
+
+    Args:
+        size: side of the pictures, a multiple of 4.
+        channels: channels of the pictures.
+        dimensions: of the Gaussian part.
+        modes: rows of the choice.
+        width: channels at a quarter of the side; half of the side has half of them.
+        blocks: residual blocks at each of the two sides.
+    """
+
+    def __init__(
+        self,
+        size: int = 28,
+        channels: int = 1,
+        dimensions: int = 64,
+        modes: int = 128,
+        width: int = 96,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        _divisible(size, 4, "this generator")
+        self.gaussian, self.modes, self.base = dimensions, modes, size // 4
+        self.dimensions = dimensions + modes
+        self.mapping = nn.Sequential(
+            nn.Linear(dimensions + modes, 128), nn.LeakyReLU(SLOPE), nn.Linear(128, 128)
+        )
+        if modes:
+            with torch.no_grad():  # a one-hot row counts like the whole Gaussian
+                self.mapping[0].weight[:, dimensions:].normal_(std=1.0)
+        half = width // 2
+        self.start = nn.Linear(128, width * self.base**2)
+        self.low = nn.ModuleList(_GeneratorBlock(width, 128) for _ in range(blocks))
+        self.up = _conv(width, 4 * half, 1)
+        self.high = nn.ModuleList(_GeneratorBlock(half, 128) for _ in range(blocks))
+        self.out = _conv(half, 4 * channels, gain=0.5)
+        self.width = width
+
+    def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal coordinates, then a one-hot choice: shape (n, dimensions)."""
+        device = self.start.weight.device
+        z = torch.randn(n, self.gaussian, generator=generator, device=device)
+        if not self.modes:
+            return z
+        choice = torch.randint(self.modes, (n,), generator=generator, device=device)
+        return torch.cat([z, F.one_hot(choice, self.modes).to(z.dtype)], 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        style = self.mapping(z)
+        style = style * style.square().mean(1, keepdim=True).add(1e-6).rsqrt()
+        x = self.start(style).unflatten(1, (self.width, self.base, self.base))
+        for block in self.low:
+            x = block(x, style)
+        x = F.pixel_shuffle(self.up(F.leaky_relu(x, SLOPE)), 2)
+        for block in self.high:
+            x = block(x, style)
+        return torch.tanh(F.pixel_shuffle(self.out(F.leaky_relu(x, SLOPE)), 2))
+
+
+class _DiscriminatorBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.one, self.two = _conv(channels, channels), _conv(channels, channels, gain=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.two(F.leaky_relu(self.one(F.leaky_relu(x, SLOPE)), SLOPE))
+
+
+class Discriminator(nn.Module):
+    """Pixel unshuffle → residual blocks at half and a quarter of the side → minibatch deviation.
+
+    No normalisation layers, as gradient penalties ask for; the standard deviation over groups of
+    the batch is one more channel before the head (Karras et al. 2018, "Progressive Growing of GANs").
+
+    Args:
+        size: side of the pictures, a multiple of 4.
+        channels: channels of the pictures.
+        width: channels at half of the side; a quarter has twice as many.
+        blocks: residual blocks at each of the two sides.
+        group: pictures over which the deviation is taken; 0 leaves the channel out.
+    """
+
+    def __init__(
+        self, size: int = 28, channels: int = 1, width: int = 48, blocks: int = 1, group: int = 8
+    ) -> None:
+        super().__init__()
+        _divisible(size, 4, "this discriminator")
+        self.group = group
+        self.stem = _conv(4 * channels, width)
+        self.high = nn.Sequential(*(_DiscriminatorBlock(width) for _ in range(blocks)))
+        self.down = _conv(4 * width, 2 * width, 1)
+        self.low = nn.Sequential(*(_DiscriminatorBlock(2 * width) for _ in range(blocks)))
+        self.last = _conv(2 * width + bool(group), 2 * width)
+        self.mix = nn.Linear(2 * width * (size // 4) ** 2, 128)
+        self.head = nn.Linear(128, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer sees, shape (n, 128)."""
+        h = self.high(self.stem(F.pixel_unshuffle(x, 2)))
+        h = self.low(self.down(F.pixel_unshuffle(F.leaky_relu(h, SLOPE), 2)))
+        if self.group:
+            h = torch.cat([h, minibatch_deviation(h, self.group)], 1)
+        h = F.leaky_relu(self.last(F.leaky_relu(h, SLOPE)), SLOPE)
+        return F.leaky_relu(self.mix(h.flatten(1)), SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)).squeeze(1)
+
+
+def minibatch_deviation(x: Tensor, group: int) -> Tensor:
+    """Mean standard deviation over groups of the batch, as one channel, shape (n, 1, h, w).
+
+    Pictures n / group apart are compared (Karras et al. 2018, section 3); a batch that does not
+    divide is one group.
+    """
+    n, _, h, w = x.shape
+    group = group if n % group == 0 else n
+    deviation = x.view(group, n // group, *x.shape[1:]).var(0, correction=0).add(1e-8).sqrt()
+    return deviation.mean((1, 2, 3)).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)

@@ -1,0 +1,349 @@
+"""Font files to grey alphabets: find, open, draw, scale and centre; say why a face cannot be drawn."""
+
+import multiprocessing
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from fontTools.ttLib import TTCollection, TTFont
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rich.progress import track
+
+from fontgan import LETTERS
+
+SUFFIXES = {".ttf", ".otf", ".ttc", ".woff", ".woff2"}
+CAP_HEIGHT = 20 / 28  # share of the picture's side that a capital fills
+MARGIN = 1 / 28  # ... that stays free on each side
+_DRAWN = 72  # cap height in pixels at which outlines are drawn, before they are scaled down
+_SMALLEST = 0.6  # a lone swash may shrink its own letter to this share of the face's scale
+
+
+@dataclass(frozen=True)
+class Face:
+    """Where one alphabet comes from.
+
+    Attributes:
+        family: family name, as the font says.
+        style: subfamily or instance name.
+        kind: "serif", "sans", "mono", "script" or "display".
+        package: the folder directly below the searched one (Debian package, family folder).
+        licence: short name, as the nearest copyright or licence file says, else as the font says.
+        file: path below the searched folder, with `#n` for a member or instance.
+    """
+
+    family: str
+    style: str
+    kind: str
+    package: str
+    licence: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A file or face that was not used, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FontFile:
+    """A font file and the folder it was found from."""
+
+    path: Path
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Path below the root."""
+        return self.path.relative_to(self.root).as_posix()
+
+
+class NoAlphabetError(ValueError):
+    """A face has no usable A-Z; the message says why."""
+
+
+def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
+    """All font files below the folders, sorted, each real file once.
+
+    Raises:
+        FileNotFoundError: a folder that does not exist, or not one font file in all of them.
+    """
+    found: dict[Path, FontFile] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no such folder of fonts: {folder}")
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                found.setdefault(path.resolve(), FontFile(path, folder))
+    if not found:
+        places = ", ".join(str(f) for f in folders) or "an empty list of folders"
+        raise FileNotFoundError(
+            f"no font file ({' '.join(sorted(SUFFIXES))}) in {places}; give folders with data.dirs=[...]"
+        )
+    return sorted(found.values(), key=lambda f: f.name)
+
+
+def render_all(
+    files: Sequence[FontFile], size: int, progress: bool = False, extra: str = ""
+) -> tuple[list[tuple[Face, NDArray[np.uint8]]], list[Rejection]]:
+    """Draw every face of every file, on all cores where there are many.
+
+    Args:
+        files: from `find_fonts`.
+        size: side of a glyph in pixels, at least 8.
+        progress: show a progress bar.
+        extra: characters to draw after A-Z, at the scale of the capitals; blank where missing.
+
+    Returns:
+        Faces with glyphs of shape (26 + extra, size, size), and the files and faces left out.
+
+    Raises:
+        ValueError: `size` below 8.
+    """
+    if size < 8:
+        raise ValueError(f"glyphs of {size} pixels cannot be told apart; size must be at least 8")
+    jobs = [(file, size, extra) for file in files]
+    workers = min(os.cpu_count() or 1, len(jobs) // 32)
+    if workers > 1:
+        # Spawned, not forked: the parent may hold the threads of torch.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            results = _tracked(pool.map(_render_job, jobs, chunksize=8), len(jobs), progress)
+    else:
+        results = _tracked(map(_render_job, jobs), len(jobs), progress)
+    return [f for done, _ in results for f in done], [r for _, failed in results for r in failed]
+
+
+def _tracked(results: Iterator, total: int, progress: bool) -> list:
+    return list(track(results, "rendering", total=total, disable=not progress))
+
+
+def _render_job(
+    job: tuple[FontFile, int, str],
+) -> tuple[list[tuple[Face, NDArray[np.uint8]]], list[Rejection]]:
+    return render_file(*job)
+
+
+def render_file(
+    file: FontFile, size: int, extra: str = ""
+) -> tuple[list[tuple[Face, NDArray[np.uint8]]], list[Rejection]]:
+    """Draw each face of one file: collection members and the named instances of a variable font."""
+    drawn, rejections = [], []
+    try:
+        with file.path.open("rb") as stream:
+            collection = stream.read(4) == b"ttcf"
+        members: list[TTFont] = (
+            list(TTCollection(file.path, lazy=True).fonts)
+            if collection
+            else [TTFont(file.path, lazy=True)]
+        )
+    except Exception as error:  # fontTools raises whatever the broken bytes lead it to
+        return [], [Rejection(file.name, f"unreadable: {_first_line(error)}")]
+    for index, font in enumerate(members):
+        label = f"{file.name}#{index}" if collection else file.name
+        try:
+            for name, face, alphabet in _instances(file, font, index, size, extra):
+                label = file.name if name is None else f"{file.name}#{name}"
+                drawn.append((face, alphabet))
+        except NoAlphabetError as error:
+            rejections.append(Rejection(label, str(error)))
+        except Exception as error:
+            rejections.append(Rejection(label, f"unreadable: {_first_line(error)}"))
+        finally:
+            font.close()
+    return drawn, rejections
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:120] or type(error).__name__
+
+
+def _instances(
+    file: FontFile, font: TTFont, index: int, size: int, extra: str
+) -> Iterator[tuple[str | None, Face, NDArray[np.uint8]]]:
+    characters = font.getBestCmap() or {}
+    missing = [letter for letter in LETTERS if ord(letter) not in characters]
+    if missing:
+        raise NoAlphabetError(f"no capitals: {len(missing)} of A-Z missing")
+    names = font["name"]
+    family = names.getDebugName(16) or names.getDebugName(1) or file.path.stem
+    style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
+    places: list[tuple[str | None, list[float] | None]] = [(None, None)]
+    if "fvar" in font:
+        axes = [axis.axisTag for axis in font["fvar"].axes]
+        places = [
+            (names.getDebugName(i.subfamilyNameID) or style, [i.coordinates[a] for a in axes])
+            for i in font["fvar"].instances
+        ] or places
+    licence = _licence_beside(file.path.parent, file.root)
+    licence = licence or _short_licence(names.getDebugName(13) or names.getDebugName(14) or "")
+    package = file.path.relative_to(file.root).parts[0]
+    member = f"#{index}" if index else ""
+    for name, coordinates in places:
+        pen = ImageFont.truetype(
+            str(file.path), 64, index=index, layout_engine=ImageFont.Layout.BASIC
+        )
+        if coordinates is not None:
+            pen.set_variation_by_axes(coordinates)
+        drawable = "".join(c if ord(c) in characters else " " for c in extra)
+        alphabet = draw_alphabet(pen, size, drawable)
+        label = file.name + member + (f"#{name}" if name else "")
+        yield (
+            name,
+            Face(
+                family=" ".join(family.split()),
+                style=" ".join((name or style).split()),
+                kind=_kind(font, family),
+                package=package if package != file.path.name else file.root.name,
+                licence=licence,
+                file=label,
+            ),
+            alphabet,
+        )
+
+
+def draw_alphabet(pen: ImageFont.FreeTypeFont, size: int, extra: str = "") -> NDArray[np.uint8]:
+    """Draw A-Z at one scale, each glyph centred to a fraction of a pixel.
+
+    The scale sets the median height to `CAP_HEIGHT`, or less where letters would touch the margin;
+    the widest and the tallest letter do not count, so that a lone swash shrinks itself only.
+
+    Args:
+        pen: a font at any size.
+        size: side of a glyph in pixels.
+        extra: further characters, drawn at the capitals' scale; a space stays blank.
+
+    Returns:
+        Ink bright on dark, uint8, shape (26 + extra, size, size).
+
+    Raises:
+        NoAlphabetError: blank letters, letters all alike, or one that no scale would fit.
+    """
+    probe = [pen.getbbox(letter, anchor="ls") for letter in LETTERS]
+    heights = sorted(bottom - top for _, top, _, bottom in probe)
+    if heights[3] <= 0:
+        raise NoAlphabetError("blank letters")
+    pen = pen.font_variant(size=pen.size * _DRAWN / heights[13]) if not _varied(pen) else pen
+    drawn = [_ink(pen, letter) for letter in LETTERS]
+    wide = np.array([box[2] - box[0] for _, box in drawn])
+    high = np.array([box[3] - box[1] for _, box in drawn])
+    inner = 1 - 2 * MARGIN
+    side = max(
+        np.median(high) / CAP_HEIGHT,
+        np.partition(wide, -2)[-2] / inner,
+        np.partition(high, -2)[-2] / inner,
+    )
+    if max(wide.max(), high.max()) / inner * _SMALLEST > side:
+        raise NoAlphabetError("a letter is far larger than the others")
+    glyphs = np.zeros((len(LETTERS) + len(extra), size, size), dtype=np.uint8)
+    drawn += [_ink(pen, character) if character != " " else (None, ()) for character in extra]
+    for glyph, (picture, box) in zip(glyphs, drawn, strict=True):
+        if picture is None:
+            continue
+        left, top, right, bottom = box
+        half = max(side, max(right - left, bottom - top) / inner) / 2
+        x, y = (left + right) / 2, (top + bottom) / 2
+        crop = (x - half, y - half, x + half, y + half)
+        if min(crop) < 0 or crop[2] > picture.width or crop[3] > picture.height:
+            raise NoAlphabetError("a letter is far smaller than the others")
+        glyph[:] = np.asarray(picture.resize((size, size), Image.Resampling.BOX, box=crop))
+    ink = glyphs[: len(LETTERS)].reshape(len(LETTERS), -1).astype(np.float32) / 255
+    if ink.max(1).min() < 0.35:
+        raise NoAlphabetError("blank letters: strokes too thin for this size")
+    gram = ink @ ink.T
+    energy = np.diag(gram)
+    alike = (energy[:, None] + energy[None] - 2 * gram) < 0.01 * (energy[:, None] + energy[None])
+    if len(np.unique(alike.argmax(1))) < 22:
+        raise NoAlphabetError("letters all alike")
+    return glyphs
+
+
+def _ink(
+    pen: ImageFont.FreeTypeFont, character: str
+) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """One character drawn large, in a frame wide enough for any crop, and the box of its ink."""
+    left, top, right, bottom = pen.getbbox(character, anchor="ls")
+    if right - left > 20 * _DRAWN or bottom - top > 20 * _DRAWN:
+        raise NoAlphabetError(f"{character} is twenty times its neighbours' height")
+    pad = 4 * _DRAWN
+    picture = Image.new("L", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad))
+    ImageDraw.Draw(picture).text((pad - left, pad - top), character, 255, pen, anchor="ls")
+    box = picture.getbbox()
+    if box is None:
+        raise NoAlphabetError("blank letters")
+    return picture, box
+
+
+def _varied(pen: ImageFont.FreeTypeFont) -> bool:
+    """Whether the font is variable: `font_variant` would forget the chosen instance."""
+    try:
+        return bool(pen.get_variation_axes())
+    except OSError:
+        return False
+
+
+def _kind(font: TTFont, family: str) -> str:
+    """Serif, sans, mono, script or display, from the name, the pitch and PANOSE."""
+    name = family.lower()
+    for words, kind in (
+        (r"mono|code|typewriter|courier|console|hack\b|fixed", "mono"),
+        (r"script|chancery|cursive|handwrit|hand\b|calligra|comic", "script"),
+        (r"sans|gothic|grotes|helvet|nimbus\s?sans|lato|inter\b|roboto\b|switzera|tuffy", "sans"),
+        (r"serif|roman|garamond|times|bookman|libertine|junicode|vollkorn|tribun", "serif"),
+    ):
+        if re.search(words, name):
+            return "sans" if kind == "serif" and "sans" in name else kind
+    if font["post"].isFixedPitch if "post" in font else False:
+        return "mono"
+    panose = getattr(font["OS/2"], "panose", None) if "OS/2" in font else None
+    if panose is not None:
+        if panose.bFamilyType == 3:
+            return "script"
+        if panose.bFamilyType == 2 and panose.bSerifStyle >= 11:
+            return "sans"
+        if panose.bFamilyType == 2 and panose.bSerifStyle >= 2:
+            return "serif"
+    return "display"
+
+
+@lru_cache(maxsize=1024)
+def _licence_beside(folder: Path, root: Path) -> str:
+    """Short name from the nearest licence file: beside the font, above it, or in usr/share/doc."""
+    for place in (folder, *folder.parents):
+        names = ["copyright", "OFL.txt", "LICENSE", "LICENSE.txt", "LICENCE.txt", "UFL.txt"]
+        candidates = [place / name for name in names]
+        candidates += sorted((place / "usr/share/doc").glob("*/copyright"))
+        for candidate in candidates:
+            if candidate.is_file():
+                return _short_licence(candidate.read_text("utf-8", "replace"))
+        if place == root:
+            break
+    return ""
+
+
+def _short_licence(text: str) -> str:
+    """A short name for a licence text: the one Debian gives for `Files: *`, else a known phrase."""
+    stanza = re.search(r"^Files:\s*\*\s*$(?:\n.+)*?\nLicen[cs]e:[ \t]*(\S.*)", text, re.MULTILINE)
+    if stanza:
+        return stanza.group(1).strip()
+    for phrase, name in (
+        (r"SIL Open Font|OFL", "OFL-1.1"),
+        (r"Apache License|apache\.org", "Apache-2.0"),
+        (r"GUST Font|GFL", "GUST-Font-License"),
+        (r"Bitstream", "Bitstream-Vera"),
+        (r"public domain", "public-domain"),
+        (r"GPL-3|version 3", "GPL-3+"),
+        (r"GPL-2|General Public", "GPL-2+"),
+        (r"MIT|Permission is hereby granted, free", "MIT"),
+    ):
+        if re.search(phrase, text, re.IGNORECASE):
+            return name
+    return "unknown"

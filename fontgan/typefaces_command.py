@@ -1,0 +1,86 @@
+"""The command behind `python -m fontgan.typefaces`."""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fontgan.near_letters import collect
+from fontgan.typefaces import BUILTIN, SPLITS, Typefaces, build, contact_sheet
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and run `build` or `sheet`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fontgan.typefaces",
+        description="Make clean A-Z alphabets from font files, or look at them.",
+    )
+    commands = parser.add_subparsers(required=True, dest="command")
+    make = commands.add_parser("build", help="font folders to one file of clean, grouped alphabets")
+    make.add_argument("--fonts", type=Path, nargs="+", required=True, metavar="DIR")
+    make.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    make.add_argument("--size", type=int, default=28, help="side of a glyph in pixels (28)")
+    make.add_argument(
+        "--reference",
+        choices=["builtin", "none"],
+        default="builtin",
+        help="let the built-in typefaces help to tell letters from dingbats (builtin)",
+    )
+    make.add_argument(
+        "--near",
+        type=Path,
+        metavar="FILE.npz",
+        help="also write digits and lower-case letters of the kept faces, to train a judge against",
+    )
+    look = commands.add_parser("sheet", help="a contact sheet of a file of alphabets")
+    look.add_argument("--set", type=Path, default=BUILTIN, metavar="FILE.npz")
+    look.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    options = parser.parse_args(arguments)
+    try:
+        _build(options) if options.command == "build" else _sheet(options)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _build(options: argparse.Namespace) -> None:
+    reference = Typefaces.load(BUILTIN).glyphs if options.reference == "builtin" else None
+    typefaces, rejections = build(options.fonts, options.size, reference, progress=True)
+    typefaces.save(options.out)
+    stem = options.out.with_suffix("")
+    typefaces.attribution(stem.with_suffix(".csv"))
+    dropped = "".join(f"{r.file}\t{r.reason}\n" for r in rejections)
+    stem.with_suffix(".dropped.tsv").write_text(dropped, encoding="utf-8")
+    contact_sheet(typefaces).save(stem.with_suffix(".png"))
+    if options.near:
+        collect(options.fonts, typefaces).save(options.near)
+    _report(typefaces, [r.reason for r in rejections], options.out)
+
+
+def _report(typefaces: Typefaces, reasons: list[str], out: Path) -> None:
+    console = Console()
+    kept = Table(title=f"{len(typefaces.faces)} faces in {len(set(typefaces.groups))} groups")
+    for column in ("kind", "faces", "groups", *SPLITS):
+        kept.add_column(column, justify="left" if column == "kind" else "right")
+    members = {name: set(typefaces.split(name).tolist()) for name in SPLITS}
+    for kind, count in sorted(Counter(f.kind for f in typefaces.faces).items()):
+        inside = {i for i, face in enumerate(typefaces.faces) if face.kind == kind}
+        groups = {typefaces.groups[i] for i in inside}
+        parts = [str(len(inside & members[name])) for name in SPLITS]
+        kept.add_row(kind, str(count), str(len(groups)), *parts)
+    console.print(kept)
+    # The part before a colon or a name is the class of reason; what follows is the case.
+    classes = Counter(r.split(":")[0].split(" of ")[0] for r in reasons)
+    for reason, count in classes.most_common():
+        console.print(f"  dropped {count:5d}  {reason}")
+    console.print(
+        f"wrote {out} ({out.stat().st_size:,} bytes), and beside it the attribution (.csv), what was "
+        "dropped and why (.dropped.tsv) and a contact sheet (.png)",
+        highlight=False,
+    )
+
+
+def _sheet(options: argparse.Namespace) -> None:
+    contact_sheet(Typefaces.load(options.set)).save(options.out)

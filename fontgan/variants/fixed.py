@@ -1,0 +1,164 @@
+r"""The GAN that keeps its letters: balanced learning rates, a normalised pairing loss, penalties.
+
+Papers: Huang et al. 2024, "The GAN is dead; long live the GAN!" (pairing loss with R1 and R2);
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (lazy penalties);
+Khayatkhoei et al. 2018, "Disconnected Manifold Learning" (the generator's choice of modes).
+
+The discriminator's loss is normalised by its own running scale. With the difference of a pair,
+:math:`\Delta = D(x) - D(G(z))`,
+
+.. math:: \ell = \mathrm{softplus}(-\Delta / s), \quad
+    s^2 = \max(1, \mathrm{EMA}[\overline{\Delta^2}])
+
+so that a discriminator that grows confident does not lose its slope: a mere factor before the loss
+would vanish under Adam, a factor inside the softplus does not.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from fontgan.gan import GAN, Losses
+from fontgan.objectives import gradient_penalty, relativistic
+
+
+class BalancedRates:
+    """Steers the discriminator's learning rate so that relative updates keep a ratio.
+
+    The relative update of a network is ‖Δθ‖ / ‖θ‖ over one step. Each time both are measured, the
+    factor on the discriminator's rate moves by `gain` of the gap between the logarithms of the ratio
+    found and the ratio wanted, within a factor of `most` either way.
+
+    Args:
+        ratio: update of the discriminator over that of the generator.
+        every: batches between measurements.
+        gain: share of the logarithmic gap closed at once.
+        most: largest factor, and one over the smallest.
+    """
+
+    def __init__(
+        self, ratio: float = 1.0, every: int = 10, gain: float = 0.1, most: float = 4.0
+    ) -> None:
+        if ratio <= 0 or every < 1 or not 0 < gain <= 1 or most < 1:
+            raise ValueError("balance needs ratio > 0, every >= 1, 0 < gain <= 1 and most >= 1")
+        self.ratio, self.every, self.gain, self.most = ratio, every, gain, most
+
+    def factor(self, factor: Tensor, discriminator: Tensor, generator: Tensor) -> Tensor:
+        """The next factor from the present one and both relative updates, scalars."""
+        found = discriminator / generator.clamp(min=1e-12)
+        step = (self.ratio / found.clamp(min=1e-12)).log() * self.gain
+        return (factor.log() + step).exp().clamp(1 / self.most, self.most)
+
+
+class FixedGAN(GAN):
+    """Pairing loss with R1 and R2, loss normalisation, balanced learning rates, and a falling rate.
+
+    No labels, and no judge in any loss.
+
+    Args:
+        *arguments: see `GAN`.
+        gamma: weight γ of both penalties.
+        penalty_every: batches between penalties, which are weighted by as much; 0 for none.
+        normalise: whether the pairing difference is divided by its running scale.
+        balance: keeps relative updates in a ratio; None leaves the discriminator's rate alone.
+        fall_from: share of the run after which both rates fall to 2 % along a cosine; 1 for never.
+        pairing: the relativistic pairing loss; otherwise the non-saturating one.
+        **options: see `GAN`.
+    """
+
+    scale: Tensor
+    rate: Tensor
+
+    def __init__(
+        self,
+        *arguments: Any,
+        gamma: float = 0.5,
+        penalty_every: int = 4,
+        normalise: bool = True,
+        balance: BalancedRates | None = None,
+        fall_from: float = 0.5,
+        pairing: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        if gamma < 0 or penalty_every < 0 or not 0 <= fall_from <= 1:
+            raise ValueError("fixed needs gamma >= 0, penalty_every >= 0 and 0 <= fall_from <= 1")
+        self.gamma, self.penalty_every, self.normalise = gamma, penalty_every, normalise
+        self.balance, self.fall_from, self.pairing = balance, fall_from, pairing
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("rate", torch.ones(()))
+        self._update: Tensor | None = None
+
+    def discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
+        if not self.pairing:
+            losses = super().discriminator_losses(real, fake)
+        else:
+            better, worse = self.discriminator(real), self.discriminator(fake)
+            if self.normalise:
+                squared = (better - worse).detach().square().mean()
+                self.scale.lerp_(squared, 0.01)
+            losses = {"loss/discriminator": self._paired(better, worse)}
+        if self.penalty_every and self.batches % self.penalty_every == 0:
+            penalty = gradient_penalty(self.discriminator, real)
+            penalty = penalty + gradient_penalty(self.discriminator, fake)
+            losses["loss/discriminator"] = (
+                losses["loss/discriminator"] + self.penalty_every * self.gamma * penalty
+            )
+            losses["loss/penalty"] = penalty
+        return losses
+
+    def generator_losses(self, real: Tensor, fake: Tensor) -> Losses:
+        if not self.pairing:
+            return super().generator_losses(real, fake)
+        with torch.no_grad():
+            worse = self.discriminator(real)
+        return {"loss/generator": self._paired(self.discriminator(fake), worse)}
+
+    def _paired(self, better: Tensor, worse: Tensor) -> Tensor:
+        size = self.scale.clamp(min=1).sqrt() if self.normalise else 1.0
+        return relativistic(better / size, worse / size)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        fall = falling(float(self.batches) / self._planned_batches(), self.fall_from)
+        factors = (1.0, float(self.rate))
+        for optimizer, factor in zip(cast(list, self.optimizers()), factors, strict=True):
+            for group in optimizer.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+                group["lr"] = group["initial_lr"] * fall * factor
+
+    def _planned_batches(self) -> float:
+        epochs = self.trainer.max_epochs
+        return epochs * self.trainer.num_training_batches if epochs and epochs > 0 else math.inf
+
+    def _discriminator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
+        if self.balance is None or self.batches % self.balance.every:
+            return super()._discriminator_step(optimizer, real)
+        before = _flat(self.discriminator)
+        losses = super()._discriminator_step(optimizer, real)
+        self._update = (_flat(self.discriminator) - before).norm() / before.norm()
+        return losses
+
+    def _generator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
+        if self.balance is None or self._update is None:
+            return super()._generator_step(optimizer, real)
+        before = _flat(self.generator)
+        losses = super()._generator_step(optimizer, real)
+        update = (_flat(self.generator) - before).norm() / before.norm()
+        self.rate.copy_(self.balance.factor(self.rate, self._update, update))
+        self._update = None
+        return losses
+
+
+def falling(done: float, start: float, least: float = 0.02) -> float:
+    """Factor on the learning rate: 1 until `start` of the run, then a half cosine down to `least`."""
+    if start >= 1 or done <= start:
+        return 1.0
+    place = min(1.0, (done - start) / (1 - start))
+    return least + (1 - least) * (1 + math.cos(math.pi * place)) / 2
+
+
+def _flat(module: torch.nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
