@@ -1,4 +1,4 @@
-"""LightningDataModules of letters: built-in typefaces, folders of fonts, the report's synthetic letters.
+"""LightningDataModules of letters: built-in typefaces, folders of fonts, the report's letters.
 
 The pictures are one tensor in memory, indexed a batch at a time; an epoch is a fixed number of
 batches, so that runs on small and large data compare.
@@ -91,9 +91,7 @@ class GlyphData(LightningDataModule):
 
         rank_zero_info(f"Training a judge for this data, once (some minutes); it is kept in {path}")
         near = self._near_letters()
-        judge = train(
-            self.reference("train"), self.reference("validate"), near, self.fingerprint
-        )
+        judge = train(self.reference("train"), self.reference("validate"), near, self.fingerprint)
         judge.save(path)
         return Judge.load(path)
 
@@ -107,7 +105,9 @@ class GlyphData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         glyphs = self.reference("train")
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
         sampler = EpochBatches(
             len(glyphs.letters), self.batch_size, self.batches_per_epoch, self.seed, rank, world
         )
@@ -120,7 +120,7 @@ class GlyphData(LightningDataModule):
         )
 
     def test_dataloader(self) -> DataLoader:
-        """One batch: testing is the callbacks' work, and Lightning wants something to go through."""
+        """One batch: callbacks do the measuring, and Lightning wants something to go through."""
         return DataLoader(_Indexed(self.reference("test")), sampler=[[0]], batch_size=None)
 
 
@@ -180,8 +180,8 @@ class BuiltinTypefaces(GlyphData):
         self.typefaces = Typefaces.load(typefaces.BUILTIN)
         if size != self.typefaces.size:
             raise ValueError(
-                f"the built-in typefaces are {self.typefaces.size} pixels large, not {size}; render "
-                "other sizes from font files with data=fonts data.dirs=[...]"
+                f"the built-in typefaces are {self.typefaces.size} pixels large, not {size}; "
+                "render other sizes from font files with data=fonts data.dirs=[...]"
             )
 
     def sets(self) -> dict[str, GlyphSet]:
@@ -226,8 +226,8 @@ class FontFolders(GlyphData):
         reference = Typefaces.load(typefaces.BUILTIN).glyphs
         built, rejections = typefaces.build(self.dirs, self.size, reference, progress=True)
         rank_zero_info(
-            f"{len(built.faces)} faces in {len(set(built.groups))} groups; {len(rejections)} dropped "
-            f"(python -m fontgan.typefaces build says why); kept in {path}"
+            f"{len(built.faces)} faces in {len(set(built.groups))} groups; {len(rejections)} "
+            f"dropped (python -m fontgan.typefaces build says why); kept in {path}"
         )
         built.save(path)
         return built
@@ -255,7 +255,9 @@ class ReportLetters(GlyphData):
     def __init__(self, per_letter: int = 200, held_out: int = 60, **arguments: Any) -> None:
         super().__init__(**arguments)
         if self.size != report_letters.SIZE:
-            raise ValueError(f"the report's letters are {report_letters.SIZE} pixels large, not {self.size}")
+            raise ValueError(
+                f"the report's letters are {report_letters.SIZE} pixels large, not {self.size}"
+            )
         self.per_letter, self.held_out = per_letter, held_out
 
     def sets(self) -> dict[str, GlyphSet]:

@@ -1,4 +1,4 @@
-"""The GAN LightningModule: alternating steps, a moving average of the generator, what a variant overrides."""
+"""The GAN LightningModule: alternating steps, moving average, and what a variant overrides."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 
@@ -23,15 +24,15 @@ class GAN(LightningModule):
     `discriminator_losses` and `generator_losses`, whose entries "loss/discriminator" and
     "loss/generator" are what the optimizers minimise and whose others are only logged.
 
-    Pictures are in [0, 1] outside and in [-1, 1] inside. Batches are counted here, because Lightning
-    counts optimizer steps.
+    Pictures are in [0, 1] outside and in [-1, 1] inside. Batches are counted here, because
+    Lightning counts optimizer steps.
 
     Args:
         generator: network with `latent`, see `fontgan.networks`.
         discriminator: network that gives one logit a picture.
         generator_optimizer: makes the generator's optimizer from its parameters.
         discriminator_optimizer: makes the discriminator's.
-        average: decay a batch of the moving average of the generator; 0 samples the generator itself.
+        average: decay a batch of the generator's moving average; 0 samples the generator itself.
 
     Raises:
         ValueError: generator and discriminator do not fit together, or `average` outside [0, 1).
@@ -57,7 +58,6 @@ class GAN(LightningModule):
         self.decay = average
         self.averaged = copy.deepcopy(generator).eval().requires_grad_(False)
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
-        self._random_state: dict[str, Any] | None = None
         self._check_fit()
 
     def _check_fit(self) -> None:
@@ -68,11 +68,13 @@ class GAN(LightningModule):
                 logits = self.discriminator(pictures)
             except RuntimeError as error:
                 raise ValueError(
-                    f"generator and discriminator do not fit together: {str(error).splitlines()[0]}; "
-                    "give both the same size and channels"
+                    "generator and discriminator do not fit together: "
+                    f"{str(error).splitlines()[0]}; give both the same size and channels"
                 ) from error
         if logits.shape != (2,):
-            raise ValueError(f"a discriminator gives one logit a picture, found {tuple(logits.shape)}")
+            raise ValueError(
+                f"a discriminator gives one logit a picture, found {tuple(logits.shape)}"
+            )
         self.picture_shape: tuple[int, ...] = tuple(pictures.shape[1:])
 
     # What a variant may override.
@@ -103,29 +105,29 @@ class GAN(LightningModule):
         real = batch[0] * 2 - 1
         if batch_idx == 0 and real.shape[1:] != self.picture_shape:
             raise ValueError(
-                f"the data has pictures of shape {tuple(real.shape[1:])}, the networks are made for "
-                f"{self.picture_shape}; set size of data and networks alike"
+                f"the data has pictures of shape {tuple(real.shape[1:])}, the networks are made "
+                f"for {self.picture_shape}; set size of data and networks alike"
             )
         self.batches += 1
         generator_optimizer, discriminator_optimizer = cast(list, self.optimizers())
+        # The same pictures serve both steps; the discriminator has moved in between.
+        fake = self.generator(self.latent(len(real)))
         with self.toggled_optimizer(discriminator_optimizer):
-            losses = self._discriminator_step(discriminator_optimizer, real)
+            losses = self._discriminator_step(discriminator_optimizer, real, fake.detach())
         with self.toggled_optimizer(generator_optimizer):
-            losses |= self._generator_step(generator_optimizer, real)
+            losses |= self._generator_step(generator_optimizer, real, fake)
         self._update_average()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _discriminator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
-        with torch.no_grad():
-            fake = self.generator(self.latent(len(real)))
+    def _discriminator_step(self, optimizer: Optimizer, real: Tensor, fake: Tensor) -> Losses:
         losses = self.discriminator_losses(real, fake)
         optimizer.zero_grad()
         self.manual_backward(losses["loss/discriminator"])
         optimizer.step()
         return losses
 
-    def _generator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
-        losses = self.generator_losses(real, self.generator(self.latent(len(real))))
+    def _generator_step(self, optimizer: Optimizer, real: Tensor, fake: Tensor) -> Losses:
+        losses = self.generator_losses(real, fake)
         optimizer.zero_grad()
         self.manual_backward(losses["loss/generator"])
         optimizer.step()
@@ -135,8 +137,8 @@ class GAN(LightningModule):
     def _update_average(self) -> None:
         # Early on the average would be of random weights: its memory grows with the run.
         decay = min(self.decay, float((1 + self.batches) / (10 + self.batches)))
-        averaged, current = list(self.averaged.parameters()), list(self.generator.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        pull = get_ema_multi_avg_fn(decay)
+        pull([*self.averaged.parameters()], [*self.generator.parameters()], decay)
         for kept, buffer in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             kept.copy_(buffer)
 
@@ -167,20 +169,15 @@ class GAN(LightningModule):
         return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["random_state"] = {"torch": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        checkpoint["random_state"] = {"torch": torch.get_rng_state(), "cuda": cuda}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("random_state")
-
-    def on_train_start(self) -> None:
-        # Set here, after everything that Lightning draws while it starts.
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state["torch"].cpu())
-            if torch.cuda.is_available() and "cuda" in self._random_state:
-                torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
-            self._random_state = None
+        # Here, and not at the start of training: the loader draws a number before that.
+        if (state := checkpoint.get("random_state")) is not None:
+            torch.set_rng_state(state["torch"].cpu())
+            if torch.cuda.is_available() and state["cuda"]:
+                torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The letter judge: reads a glyph as one of A-Z, or refuses it.
 
-A small residual network with 27 answers, A-Z and "no letter". A picture is *accepted* when a letter
-is the best answer and its calibrated probability reaches the judge's threshold.
+A small residual network with 27 answers, A-Z and "no letter". A picture is *accepted* when the
+calibrated probability of its best letter, among all 27, reaches the judge's threshold; the
+confidence is that letter's probability among the 26, given that the picture is a letter at all.
 
     python -m fontgan.judge train          # the shipped weights, from the built-in typefaces
     python -m fontgan.judge report         # the model card's figures, on groups never trained on
@@ -31,7 +32,7 @@ class Reading:
 
     Attributes:
         letter: 0-25, or -1 where refused, long, shape (n,).
-        confidence: calibrated probability of the best letter, float, shape (n,).
+        confidence: calibrated probability of the best letter among A-Z, float, shape (n,).
         features: penultimate layer, float, shape (n, features).
     """
 
@@ -127,10 +128,11 @@ class Judge(nn.Module):
         if not logits:
             empty = torch.empty(0)
             return Reading(empty.long(), empty, torch.empty(0, self.head.in_features))
-        probabilities = (torch.cat(logits) / self.temperature).softmax(1)
-        confidence, letter = probabilities[:, :REFUSED].max(1)
-        accepted = (probabilities.argmax(1) != REFUSED) & (confidence >= self.threshold)
-        return Reading(torch.where(accepted, letter, -1), confidence, torch.cat(features))
+        scaled = torch.cat(logits) / self.temperature
+        score, letter = scaled.softmax(1)[:, :REFUSED].max(1)
+        confidence = scaled[:, :REFUSED].softmax(1).amax(1)
+        read = torch.where(score >= self.threshold, letter, -1)
+        return Reading(read, confidence, torch.cat(features))
 
     @property
     def fingerprint(self) -> str:
@@ -150,7 +152,7 @@ class Judge(nn.Module):
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"size": str(self.size), "features": str(self.head.in_features), "data": self.data}
         partial = path.with_name(f".{path.name}.partial")
-        safetensors.torch.save_file(state, partial, metadata=record)
+        partial.write_bytes(safetensors.torch.save(state, metadata=record))
         partial.replace(path)
 
     @classmethod
@@ -162,11 +164,13 @@ class Judge(nn.Module):
             ValueError: not the weights of a judge.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"no judge at {path}; train one with python -m fontgan.judge train")
+            raise FileNotFoundError(
+                f"no judge at {path}; train one with python -m fontgan.judge train"
+            )
         try:
             with safe_open(path, framework="pt") as file:
                 record = cast(dict[str, str], file.metadata())
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                state = {name: file.get_tensor(name) for name in file.keys()}
             judge = cls(int(record["size"]), int(record["features"]), record["data"])
             judge.load_state_dict(state)
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:

@@ -16,7 +16,9 @@ from torch import Generator, Tensor
 Junk = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
-def uniform(generator: Generator, shape: tuple[int, ...], low: float = 0, high: float = 1) -> Tensor:
+def uniform(
+    generator: Generator, shape: tuple[int, ...], low: float = 0, high: float = 1
+) -> Tensor:
     """Uniform random numbers in [low, high), any shape."""
     return low + (high - low) * torch.rand(shape, generator=generator)
 
@@ -48,7 +50,7 @@ def unlike(pictures: Tensor, generator: Generator, *sources: Tensor, least: floa
 
 def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur with a width in pixels for each picture, sigma of shape (n,)."""
-    radius = int(math.ceil(3 * float(sigma.max()))) if len(sigma) else 1
+    radius = math.ceil(3 * float(sigma.max())) if len(sigma) else 1
     place = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-(place**2) / (2 * sigma.clamp(min=1e-2)[:, None] ** 2))
     kernel = kernel / kernel.sum(1, keepdim=True)
@@ -118,9 +120,7 @@ def shuffled(glyphs: Tensor, letters: Tensor, generator: Generator, parts: int =
     frame = glyphs[:, :, : ph * chosen, : pw * chosen]
     patches = F.unfold(frame, (ph, pw), stride=(ph, pw))
     order = torch.rand((n, 1, chosen**2), generator=generator).argsort(-1).expand_as(patches)
-    mixed = F.fold(
-        patches.gather(2, order), (ph * chosen, pw * chosen), (ph, pw), stride=(ph, pw)
-    )
+    mixed = F.fold(patches.gather(2, order), (ph * chosen, pw * chosen), (ph, pw), stride=(ph, pw))
     mixed = F.pad(mixed, (0, w - pw * chosen, 0, h - ph * chosen))
     return unlike(mixed, generator, glyphs, least=0.4)
 

@@ -64,8 +64,8 @@ class NearLetters:
 def collect(folders: list[Path], typefaces: Typefaces, most: int = 2) -> NearLetters:
     """Draw the characters of faces in a set, and drop those that look like a capital.
 
-    In many display faces the lower case holds capitals, smaller or the same: a character whose shape,
-    freed of its size, is that of any capital of its face is left out.
+    In many display faces the lower case holds capitals, smaller or the same: a character whose
+    shape, freed of its size, is that of any capital of its face is left out.
 
     Args:
         folders: where the fonts of the set are.
@@ -101,4 +101,4 @@ def _shape(glyph: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The ink's box stretched to 14 x 14, in [0, 1]."""
     picture = Image.fromarray(glyph)
     small = picture.resize((14, 14), Image.Resampling.BOX, box=picture.getbbox())
-    return np.asarray(small, dtype=np.float32) / 255
+    return np.asarray(small, dtype=np.float32) / np.float32(255)

@@ -47,7 +47,7 @@ class ReportGenerator(nn.Module):
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal latents, shape (n, dimensions)."""
-        device = self.body[0].weight.device
+        device = next(self.parameters()).device
         return torch.randn(n, self.dimensions, generator=generator, device=device)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -68,7 +68,9 @@ class ReportDiscriminator(nn.Module):
     def __init__(self, size: int = 28, channels: int = 1) -> None:
         super().__init__()
         if size < 8:
-            raise ValueError(f"the report's discriminator needs pictures of side 8 or more, not {size}")
+            raise ValueError(
+                f"the report's discriminator needs pictures of side 8 or more, not {size}"
+            )
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(i, o, k, 2, 1), nn.LeakyReLU(SLOPE), nn.Dropout2d(0.25))
             for i, o, k in ((channels, 64, 4), (64, 128, 4), (128, 256, 3))
@@ -94,17 +96,18 @@ class ReportDiscriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, groups: int = 1) -> nn.Conv2d:
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+def _conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     with torch.no_grad():
         layer.weight.mul_(gain)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
 class _GeneratorBlock(nn.Module):
-    """Residual block whose channels the style scales and shifts; no normalisation over the batch."""
+    """Residual block whose channels the style scales and shifts; nothing is normalised."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -120,12 +123,12 @@ class _GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Mixture latent → mapped style → residual blocks at a quarter and half of the side → pixel shuffle.
+    """Mixture latent → style → residual blocks at a quarter and half of the side → pixel shuffle.
 
     The latent is a Gaussian beside a one-of-k choice whose rows are learned. A continuous map of
     a connected latent must draw something between any two letters; a choice need not (Khayatkhoei
-    et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing tells
-    the choice what a letter is. With `modes=0` the latent is the Gaussian alone.
+    et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing
+    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone.
 
     Args:
         size: side of the pictures, a multiple of 4.
@@ -149,12 +152,10 @@ class Generator(nn.Module):
         _divisible(size, 4, "this generator")
         self.gaussian, self.modes, self.base = dimensions, modes, size // 4
         self.dimensions = dimensions + modes
-        self.mapping = nn.Sequential(
-            nn.Linear(dimensions + modes, 128), nn.LeakyReLU(SLOPE), nn.Linear(128, 128)
-        )
-        if modes:
-            with torch.no_grad():  # a one-hot row counts like the whole Gaussian
-                self.mapping[0].weight[:, dimensions:].normal_(std=1.0)
+        first = nn.Linear(dimensions + modes, 128)
+        with torch.no_grad():  # a one-hot row counts like the whole Gaussian
+            first.weight[:, dimensions:].normal_(std=1.0)
+        self.mapping = nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Linear(128, 128))
         half = width // 2
         self.start = nn.Linear(128, width * self.base**2)
         self.low = nn.ModuleList(_GeneratorBlock(width, 128) for _ in range(blocks))
@@ -197,7 +198,7 @@ class Discriminator(nn.Module):
     """Pixel unshuffle → residual blocks at half and a quarter of the side → minibatch deviation.
 
     No normalisation layers, as gradient penalties ask for; the standard deviation over groups of
-    the batch is one more channel before the head (Karras et al. 2018, "Progressive Growing of GANs").
+    the batch is one more channel before the head (Karras et al. 2018, "Progressive Growing").
 
     Args:
         size: side of the pictures, a multiple of 4.

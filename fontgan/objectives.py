@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def saturating_free_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy of the discriminator, real as 1 and fake as 0 (Goodfellow et al. 2014, eq. 1).
+    """The discriminator's cross-entropy, real 1 and fake 0 (Goodfellow et al. 2014, eq. 1).
 
     The sum of both means, as two separate cross-entropies add up.
     """
@@ -45,7 +45,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], pictures: Tensor
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
-    """Squared distance of the mean features (Salimans et al. 2016, section 3.1), shape (n, features)."""
+    """Squared distance of mean features of shape (n, features) (Salimans et al. 2016, eq. 3.1)."""
     return (real.mean(0) - fake.mean(0)).square().sum()
 
 

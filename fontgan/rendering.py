@@ -1,4 +1,4 @@
-"""Font files to grey alphabets: find, open, draw, scale and centre; say why a face cannot be drawn."""
+"""Font files to grey alphabets: find, open, draw, scale, centre; say why a face is left out."""
 
 import multiprocessing
 import os
@@ -86,7 +86,8 @@ def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
     if not found:
         places = ", ".join(str(f) for f in folders) or "an empty list of folders"
         raise FileNotFoundError(
-            f"no font file ({' '.join(sorted(SUFFIXES))}) in {places}; give folders with data.dirs=[...]"
+            f"no font file ({' '.join(sorted(SUFFIXES))}) in {places}; "
+            "give folders with data.dirs=[...]"
         )
     return sorted(found.values(), key=lambda f: f.name)
 
@@ -244,17 +245,15 @@ def draw_alphabet(pen: ImageFont.FreeTypeFont, size: int, extra: str = "") -> ND
     if max(wide.max(), high.max()) / inner * _SMALLEST > side:
         raise NoAlphabetError("a letter is far larger than the others")
     glyphs = np.zeros((len(LETTERS) + len(extra), size, size), dtype=np.uint8)
-    drawn += [_ink(pen, character) if character != " " else (None, ()) for character in extra]
-    for glyph, (picture, box) in zip(glyphs, drawn, strict=True):
-        if picture is None:
-            continue
-        left, top, right, bottom = box
+    drawn += [_ink(pen, character) for character in extra.replace(" ", "")]
+    places = [i for i, character in enumerate(LETTERS + extra) if character != " "]
+    for place, (picture, (left, top, right, bottom)) in zip(places, drawn, strict=True):
         half = max(side, max(right - left, bottom - top) / inner) / 2
         x, y = (left + right) / 2, (top + bottom) / 2
         crop = (x - half, y - half, x + half, y + half)
         if min(crop) < 0 or crop[2] > picture.width or crop[3] > picture.height:
             raise NoAlphabetError("a letter is far smaller than the others")
-        glyph[:] = np.asarray(picture.resize((size, size), Image.Resampling.BOX, box=crop))
+        glyphs[place] = np.asarray(picture.resize((size, size), Image.Resampling.BOX, box=crop))
     ink = glyphs[: len(LETTERS)].reshape(len(LETTERS), -1).astype(np.float32) / 255
     if ink.max(1).min() < 0.35:
         raise NoAlphabetError("blank letters: strokes too thin for this size")
@@ -301,7 +300,7 @@ def _kind(font: TTFont, family: str) -> str:
     ):
         if re.search(words, name):
             return "sans" if kind == "serif" and "sans" in name else kind
-    if font["post"].isFixedPitch if "post" in font else False:
+    if getattr(font["post"], "isFixedPitch", 0) if "post" in font else False:
         return "mono"
     panose = getattr(font["OS/2"], "panose", None) if "OS/2" in font else None
     if panose is not None:

@@ -16,9 +16,9 @@ def draw(counts: dict[str, int], seed: int) -> dict[str, GlyphSet]:
     """Sets of pictures drawn one after the other from one stream of random numbers.
 
     Each picture: the imaging library's built-in face at its default size, its corner at
-    (14 + dx - s // 2, 14 + dy - s // 2) with s = int(20 U(0.8, 1.2)) and dx, dy ~ U(-2, 2); one of ten
-    styles; Gaussian noise of 5 grey levels. The report has dark ink on white; the pictures here are
-    inverted, bright ink on dark.
+    (14 + dx - s // 2, 14 + dy - s // 2) with s = int(20 U(0.8, 1.2)) and dx, dy ~ U(-2, 2); one of
+    ten styles; Gaussian noise of 5 grey levels. The report has dark ink on white; the pictures here
+    are inverted, bright ink on dark.
 
     Args:
         counts: pictures a letter in each set, in the order in which they are drawn.

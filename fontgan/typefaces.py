@@ -1,8 +1,8 @@
-"""Font files to clean, grouped, de-duplicated A-Z alphabets; and the set that ships with the package.
+"""Font files to clean, grouped, de-duplicated A-Z alphabets; and the set that ships here.
 
-A *face* is one alphabet: 26 grey glyphs of one font file, collection member or named instance. Faces
-of one family, and faces that look almost alike, form a *group*; splits never cut a group, so that
-nothing seen in training has a near twin in validation or test.
+A *face* is one alphabet: 26 grey glyphs of one font file, collection member or named instance.
+Faces of one family, and faces that look almost alike, form a *group*; splits never cut a group, so
+that nothing seen in training has a near twin in validation or test.
 
     python -m fontgan.typefaces build --fonts DIR... --out typefaces.npz
     python -m fontgan.typefaces sheet --set typefaces.npz --out sheet.png
@@ -134,13 +134,17 @@ class Typefaces:
             ValueError: not such a file, or a damaged one.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"no typefaces at {path}; make them with fontgan.typefaces build")
+            raise FileNotFoundError(
+                f"no typefaces at {path}; make them with fontgan.typefaces build"
+            )
         try:
             with np.load(path, allow_pickle=False) as stored:
                 records = json.loads(stored["records"].tobytes())
                 pages = [stored[name].tobytes() for name in sorted(stored) if name != "records"]
             size, count = records["size"], len(records["faces"])
-            sheet = np.concatenate([np.array(Image.open(io.BytesIO(p)).convert("L")) for p in pages])
+            sheet = np.concatenate(
+                [np.array(Image.open(io.BytesIO(p)).convert("L")) for p in pages]
+            )
             rows = sheet.shape[0] // size
             glyphs = (
                 sheet.reshape(rows, size, _COLUMNS, len(LETTERS), size)
@@ -151,7 +155,9 @@ class Typefaces:
             if not len(glyphs) == len(faces) == len(records["groups"]):
                 raise ValueError("records and glyphs differ in number")
         except Exception as error:
-            raise ValueError(f"{path} is no file of typefaces, or a damaged one ({error})") from error
+            raise ValueError(
+                f"{path} is no file of typefaces, or a damaged one ({error})"
+            ) from error
         return cls(np.ascontiguousarray(glyphs), faces, records["groups"])
 
     def attribution(self, path: Path) -> None:
@@ -161,7 +167,15 @@ class Typefaces:
             table.writerow(["family", "face", "kind", "group", "package", "licence", "file"])
             for face, group in zip(self.faces, self.groups, strict=True):
                 table.writerow(
-                    [face.family, face.style, face.kind, group, face.package, face.licence, face.file]
+                    [
+                        face.family,
+                        face.style,
+                        face.kind,
+                        group,
+                        face.package,
+                        face.licence,
+                        face.file,
+                    ]
                 )
 
 
@@ -172,12 +186,13 @@ def quantised(glyphs: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def relative_distances(alphabets: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """d² between whole alphabets: squared difference over their mean energy, shape (faces, faces)."""
-    flat = alphabets.reshape(len(alphabets), -1).astype(np.float32) / 255
+    """d² between alphabets: squared difference over their mean energy, shape (faces, faces)."""
+    flat = alphabets.reshape(len(alphabets), -1).astype(np.float32) / np.float32(255)
     gram = flat @ flat.T
     energy = np.diag(gram)
     total = energy[:, None] + energy[None, :]
-    return np.maximum(total - 2 * gram, 0) / np.maximum(total / 2, 1e-6)
+    distances = np.maximum(total - 2 * gram, 0) / np.maximum(total / 2, 1e-6)
+    return distances.astype(np.float32)
 
 
 def legibility(
@@ -196,7 +211,8 @@ def legibility(
         Shares in [0, 1], shape (faces,).
     """
     queries = _pooled(alphabets)
-    stride = -(-len(alphabets) // 300)  # 300 faces read as well as a thousand, in a third of the time
+    # 300 faces read as well as a thousand, in a third of the time.
+    stride = -(-len(alphabets) // 300)
     readers, owners = queries[::stride], list(groups)[::stride]
     if reference is not None:
         readers = np.concatenate([readers, _pooled(reference[:: -(-len(reference) // 300)])])
@@ -302,7 +318,9 @@ def cleaned(
         for record, share in zip(records, shares, strict=True):
             if share < LEGIBLE:
                 rejections.append(
-                    Rejection(record.file, f"not letters: only {share:.0%} of its glyphs read as A-Z")
+                    Rejection(
+                        record.file, f"not letters: only {share:.0%} of its glyphs read as A-Z"
+                    )
                 )
         legible = shares >= LEGIBLE
         if legible.any():
@@ -343,7 +361,9 @@ def build(
     try:
         typefaces, more = cleaned(rendered, reference)
     except ValueError as error:
-        raise ValueError(f"{error} ({_reasons(rejections)})" if rejections else str(error)) from None
+        raise ValueError(
+            f"{error} ({_reasons(rejections)})" if rejections else str(error)
+        ) from None
     return typefaces, rejections + more
 
 

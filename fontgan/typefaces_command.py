@@ -76,8 +76,8 @@ def _report(typefaces: Typefaces, reasons: list[str], out: Path) -> None:
     for reason, count in classes.most_common():
         console.print(f"  dropped {count:5d}  {reason}")
     console.print(
-        f"wrote {out} ({out.stat().st_size:,} bytes), and beside it the attribution (.csv), what was "
-        "dropped and why (.dropped.tsv) and a contact sheet (.png)",
+        f"wrote {out} ({out.stat().st_size:,} bytes), and beside it the attribution (.csv), what "
+        "was dropped and why (.dropped.tsv) and a contact sheet (.png)",
         highlight=False,
     )
 

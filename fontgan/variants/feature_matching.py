@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from fontgan.gan import Losses
+from fontgan.networks import Discriminator, ReportDiscriminator
 from fontgan.objectives import feature_matching
 from fontgan.variants.vanilla import VanillaGAN
 
 
 class FeatureMatchingGAN(VanillaGAN):
-    """The generator's only loss is the distance of mean features; the discriminator's is unchanged."""
+    """The generator's only loss is the distance of mean features."""
+
+    discriminator: ReportDiscriminator | Discriminator
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> Losses:
         with torch.no_grad():

@@ -29,8 +29,8 @@ class BalancedRates:
     """Steers the discriminator's learning rate so that relative updates keep a ratio.
 
     The relative update of a network is ‖Δθ‖ / ‖θ‖ over one step. Each time both are measured, the
-    factor on the discriminator's rate moves by `gain` of the gap between the logarithms of the ratio
-    found and the ratio wanted, within a factor of `most` either way.
+    factor on the discriminator's rate moves by `gain` of the gap between the logarithms of the
+    ratio found and the ratio wanted, within a factor of `most` either way.
 
     Args:
         ratio: update of the discriminator over that of the generator.
@@ -133,19 +133,19 @@ class FixedGAN(GAN):
         epochs = self.trainer.max_epochs
         return epochs * self.trainer.num_training_batches if epochs and epochs > 0 else math.inf
 
-    def _discriminator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
+    def _discriminator_step(self, optimizer: Optimizer, real: Tensor, fake: Tensor) -> Losses:
         if self.balance is None or self.batches % self.balance.every:
-            return super()._discriminator_step(optimizer, real)
+            return super()._discriminator_step(optimizer, real, fake)
         before = _flat(self.discriminator)
-        losses = super()._discriminator_step(optimizer, real)
+        losses = super()._discriminator_step(optimizer, real, fake)
         self._update = (_flat(self.discriminator) - before).norm() / before.norm()
         return losses
 
-    def _generator_step(self, optimizer: Optimizer, real: Tensor) -> Losses:
+    def _generator_step(self, optimizer: Optimizer, real: Tensor, fake: Tensor) -> Losses:
         if self.balance is None or self._update is None:
-            return super()._generator_step(optimizer, real)
+            return super()._generator_step(optimizer, real, fake)
         before = _flat(self.generator)
-        losses = super()._generator_step(optimizer, real)
+        losses = super()._generator_step(optimizer, real, fake)
         update = (_flat(self.generator) - before).norm() / before.norm()
         self.rate.copy_(self.balance.factor(self.rate, self._update, update))
         self._update = None
@@ -153,7 +153,7 @@ class FixedGAN(GAN):
 
 
 def falling(done: float, start: float, least: float = 0.02) -> float:
-    """Factor on the learning rate: 1 until `start` of the run, then a half cosine down to `least`."""
+    """Factor on the learning rate: 1 until `start` of the run, then half a cosine to `least`."""
     if start >= 1 or done <= start:
         return 1.0
     place = min(1.0, (done - start) / (1 - start))

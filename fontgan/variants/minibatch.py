@@ -44,7 +44,9 @@ class MinibatchDiscriminator(ReportDiscriminator):
         width: see `MinibatchDiscrimination`.
     """
 
-    def __init__(self, size: int = 28, channels: int = 1, kernels: int = 50, width: int = 5) -> None:
+    def __init__(
+        self, size: int = 28, channels: int = 1, kernels: int = 50, width: int = 5
+    ) -> None:
         super().__init__(size, channels)
         self.minibatch = MinibatchDiscrimination(self.head.in_features, kernels, width)
         self.head = nn.Linear(self.head.in_features + kernels, 1)

@@ -45,7 +45,7 @@ class ReportFixedGAN(VanillaGAN):
         super().__init__(*arguments, **options)
         if not isinstance(self.discriminator, ReportDiscriminator):
             raise ValueError(
-                "the report's feature matching reads the three convolutions of its own discriminator; "
+                "the report's feature matching reads the convolutions of its own discriminator; "
                 "choose gan.discriminator._target_=fontgan.networks.ReportDiscriminator"
             )
         self.adversarial, self.matching, self.diversity = adversarial, matching, diversity

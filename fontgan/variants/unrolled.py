@@ -15,10 +15,10 @@ from fontgan.variants.vanilla import VanillaGAN
 
 
 class UnrolledGAN(VanillaGAN):
-    """The generator's loss is taken against a surrogate discriminator that learned for `steps` more.
+    """The generator faces a surrogate discriminator that has learned for `steps` more.
 
-    The surrogate steps are gradient descent, and the generator's gradient runs through them. They are
-    taken on a functional copy of the weights, so the discriminator itself is never touched.
+    The surrogate steps are gradient descent, and the generator's gradient runs through them. They
+    are taken on a functional copy of the weights, so the discriminator itself is never touched.
 
     Args:
         *arguments: see `GAN`.
@@ -34,7 +34,7 @@ class UnrolledGAN(VanillaGAN):
         self.steps, self.rate = steps, rate
 
     def unrolled(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The discriminator's weights after `steps` of descent on these pictures, as functions of fake."""
+        """The discriminator's weights after `steps` of descent, functions of the fake pictures."""
         weights = {
             name: parameter.detach().requires_grad_(True)
             for name, parameter in self.discriminator.named_parameters()

@@ -1,0 +1,1 @@
+"""Callbacks that watch a run and write down what they see; they import neither domain."""

@@ -1,0 +1,226 @@
+"""Which letters survive: how often each is drawn now, and when it was born and died."""
+
+import string
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from callbacks.draws import letter_data
+from callbacks.figures import BLUE, GREY, INK, VERMILION, drawing, wandb_loggers
+
+PREFIX = "letters/"
+_SHADES = LinearSegmentedColormap.from_list("share", ["#D6E8F3", "#56A5D2", BLUE, "#00263D"])
+
+
+class LetterHistogram(Callback):
+    """Draws the shares `letters/A` ... `letters/Z` that ModeCoverage logged before it.
+
+    ```yaml
+    letter_histogram:
+      _target_: callbacks.letter_histogram.LetterHistogram
+      every_n_epochs: 1      # as in mode_coverage, which must come first
+      threshold: 0.25        # a letter lives from this part of its fair share on
+    ```
+
+    Writes `figures/letter_histogram.png` (bars of the last measured epoch, at the end of the test)
+    and `figures/letter_survival.png` (letters x epochs); a histogram in W&B in every epoch.
+
+    Attributes:
+        history: for each measured epoch (counted from 1) the share of samples of each letter.
+        fair: share of each letter in the validation data, in the order of the alphabet.
+    """
+
+    def __init__(self, every_n_epochs: int = 1, threshold: float = 0.25) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.threshold = threshold
+        self.history: list[dict[str, Any]] = []
+        self.fair: list[float] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs:
+            return
+        shares = measured_shares(trainer)
+        self.fair = fair_shares(trainer, "validate", len(shares))
+        self.history.append({"epoch": epoch, "shares": shares})
+        if trainer.is_global_zero:
+            self._log_histogram(trainer, shares)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            shares = measured_shares(trainer)
+            fair = fair_shares(trainer, "test", len(shares))
+            self._draw_bars(trainer, shares, fair, "at the end")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._draw(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        history = [{"epoch": row["epoch"], "shares": list(row["shares"])} for row in self.history]
+        return {"history": history, "fair": list(self.fair)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = [dict(row) for row in state_dict["history"]]
+        self.fair = list(state_dict["fair"])
+
+    def _draw(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero and self.history:
+            last = self.history[-1]
+            self._draw_bars(trainer, last["shares"], self.fair, f"after epoch {last['epoch']}")
+            self._draw_survival(trainer)
+
+    def _draw_bars(
+        self, trainer: Trainer, shares: list[float], fair: list[float], when: str
+    ) -> None:
+        alive = living(shares, fair, self.threshold)
+        places = np.arange(len(shares))
+        with drawing(trainer, "letter_histogram", width=11, height=5) as figure:
+            axes = figure.subplots()
+            colours = [BLUE if lives else VERMILION for lives in alive]
+            axes.bar(places, [100 * share for share in shares], color=colours, width=0.75)
+            edges = np.arange(len(shares) + 1) - 0.5
+            for part, style in ((1.0, "--"), (self.threshold, ":")):
+                axes.stairs(
+                    [100 * part * share for share in fair], edges, baseline=None,
+                    color=INK, linewidth=1.5, linestyle=style,
+                )  # fmt: skip
+            for place in places[~alive]:
+                axes.annotate(
+                    "✕", (place, 100 * shares[place]), xytext=(0, 1), textcoords="offset points",
+                    ha="center", color=VERMILION, fontweight="bold", fontsize=13,
+                )  # fmt: skip
+            axes.set_xticks(places, list(string.ascii_uppercase[: len(shares)]))
+            axes.grid(axis="x", visible=False)
+            axes.set(
+                xlim=(-0.7, len(shares) - 0.3),
+                ylim=(0, 105 * max(*shares, 1.5 * max(fair))),
+                xlabel="letter",
+                ylabel="share of all samples (%)",
+                title=f"Letters drawn {when}: {alive.sum()} of {len(shares)} alive, "
+                f"{100 * sum(shares):.0f} % of the samples are a letter",
+            )
+            axes.legend(
+                handles=[
+                    Patch(color=BLUE, label="alive"),
+                    Patch(color=VERMILION, label="✕ not alive"),
+                    axes.plot([], [], color=INK, linestyle="--", lw=1.5, label="fair share")[0],
+                    axes.plot(
+                        [], [], color=INK, linestyle=":", lw=1.5,
+                        label=f"alive from {100 * self.threshold:.0f} % of it on",
+                    )[0],
+                ],
+                loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4,
+            )  # fmt: skip
+
+    def _draw_survival(self, trainer: Trainer) -> None:
+        epochs = [row["epoch"] for row in self.history]
+        fair = np.array(self.fair)
+        shares = np.array([row["shares"] for row in self.history])
+        alive = np.array([living(row, self.fair, self.threshold) for row in shares]).T
+        relative = np.ma.masked_where(~alive, (shares / fair).T)
+        births, deaths = turns(alive)
+        # Each epoch fills the time since the one measured before it.
+        starts = [epochs[0] - (epochs[1] - epochs[0] if len(epochs) > 1 else 1), *epochs[:-1]]
+        edges = np.array([*starts, epochs[-1]], dtype=float)
+        with drawing(trainer, "letter_survival", width=11, height=9) as figure:
+            axes = figure.subplots()
+            axes.set_facecolor("#F4F1EE")
+            rows = np.arange(len(fair) + 1) - 0.5
+            mesh = axes.pcolormesh(edges, rows, relative, cmap=_SHADES, vmin=0.25, vmax=2)
+            axes.hlines(rows, edges[0], edges[-1], color="white", linewidth=2)
+            size = float(np.clip(300 / len(epochs), 6, 9))
+            for which, marker, colour, label in (
+                (births, "^", "#FFD24A", "born"), (deaths, "X", VERMILION, "died"),
+            ):  # fmt: skip
+                letter, index = np.nonzero(which)
+                axes.plot(
+                    (edges[index] + edges[index + 1]) / 2, letter, marker, color=colour, ls="",
+                    markersize=size, markeredgecolor=INK, markeredgewidth=0.6, label=label,
+                )  # fmt: skip
+            axes.set_yticks(range(len(fair)), list(string.ascii_uppercase[: len(fair)]))
+            axes.tick_params(axis="y", length=0)
+            axes.invert_yaxis()
+            axes.grid(visible=False)
+            axes.set(
+                xlabel="epoch",
+                ylabel="letter",
+                title=f"When letters live: {alive[:, -1].sum()} of {len(fair)} alive after epoch "
+                f"{epochs[-1]}; {births.sum()} births and {deaths.sum()} deaths on the way",
+            )
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.spines[:].set_visible(False)
+            for row, life in enumerate(alive):
+                axes.annotate(
+                    f"{100 * life.mean():.0f} %", (1, row), xycoords=("axes fraction", "data"),
+                    xytext=(44, 0), textcoords="offset points", ha="right", va="center",
+                    fontsize=11, color=INK if life[-1] else VERMILION,
+                )  # fmt: skip
+            axes.annotate(
+                "epochs\nalive", (1, 1), xycoords="axes fraction", xytext=(44, 4),
+                textcoords="offset points", ha="right", fontsize=11, color=GREY,
+            )  # fmt: skip
+            bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=45, extend="max")
+            bar.set_label("accepted samples over the fair share")
+            bar.set_ticks([0.25, 0.5, 1, 1.5, 2])
+            bar.outline.set_visible(False)
+            axes.legend(
+                handles=[
+                    *axes.get_legend_handles_labels()[0],
+                    Patch(facecolor="#F4F1EE", edgecolor=GREY, label="not alive"),
+                ],
+                loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3,
+            )  # fmt: skip
+
+    def _log_histogram(self, trainer: Trainer, shares: list[float]) -> None:
+        for logger in wandb_loggers(trainer):
+            import wandb  # Only where W&B logs: it is slow to import.
+
+            edges = np.arange(len(shares) + 1)
+            histogram = wandb.Histogram(np_histogram=(np.array(shares), edges))
+            logger.experiment.log({"letters": histogram})
+
+
+def measured_shares(trainer: Trainer) -> list[float]:
+    """Share of all samples of each letter, in the order of the alphabet.
+
+    Raises:
+        ValueError: nothing has measured them.
+    """
+    metrics = trainer.callback_metrics
+    names = sorted(name for name in metrics if name.startswith(PREFIX))
+    if not names:
+        raise ValueError(
+            "LetterHistogram draws letters/A ... letters/Z, which nothing has measured yet; "
+            "list ModeCoverage before it, with the same every_n_epochs"
+        )
+    return [float(metrics[name]) for name in names]
+
+
+def fair_shares(trainer: Trainer, split: str, classes: int) -> list[float]:
+    """Share of each letter in the real glyphs of a split."""
+    letters = letter_data(trainer).reference(split).letters.cpu().numpy()
+    return (np.bincount(letters, minlength=classes) / len(letters)).tolist()
+
+
+def living(shares: Any, fair: list[float], threshold: float) -> np.ndarray:
+    """Which letters reach the threshold, as in `coverage/letters`, bool (letters,)."""
+    # Logged values are float32: a share right on the threshold must not fall below it.
+    return np.asarray(shares) >= threshold * np.asarray(fair) * (1 - 1e-6)
+
+
+def turns(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where letters are born and where they die, both bool (letters, epochs).
+
+    Nothing is born and nothing dies in the first epoch: nobody knows what was before it.
+    """
+    before = np.concatenate([alive[:, :1], alive[:, :-1]], axis=1)
+    return alive & ~before, before & ~alive

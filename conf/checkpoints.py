@@ -1,0 +1,85 @@
+"""Can this checkpoint go on in this run? Asked before anything in a run directory is touched."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule
+
+from callbacks.run_summary import model_name
+
+FULL_STATE = ("state_dict", "optimizer_states", "loops", "epoch")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a checkpoint on the CPU, with plain containers and tensors only.
+
+    Args:
+        path: a file that a `ModelCheckpoint` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is cut short, or no checkpoint of a run at all.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no checkpoint at {path}; ckpt_path= wants a file such as RUN/checkpoints/last.ckpt"
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises RuntimeError, EOFError, UnpicklingError or KeyError, by where the cut falls.
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: it is cut short or of another kind "
+            f"({type(error).__name__}); resume from another file of the same folder"
+        ) from error
+    if missing := [key for key in FULL_STATE if key not in checkpoint]:
+        raise ValueError(
+            f"{path} holds no {', '.join(missing)}: it is no full checkpoint of a run, and "
+            "training cannot go on from it"
+        )
+    return checkpoint
+
+
+def check_checkpoint(path: Path, module: LightningModule, max_epochs: int | None) -> None:
+    """Refuse a checkpoint that cannot continue this run.
+
+    Args:
+        path: the checkpoint.
+        module: the model that the config describes.
+        max_epochs: how many epochs the run shall have; None or -1 for no limit.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken, of another model, or further on than the run is to go.
+    """
+    checkpoint = read_checkpoint(path)
+    built = model_name(module)
+    if (saved := checkpoint.get("module", built)) != built:
+        raise ValueError(
+            f"{path} is a checkpoint of {saved}, and the config describes {built}; "
+            "repeat the arguments of the run it came from"
+        )
+    if difference := _first_difference(checkpoint["state_dict"], module.state_dict()):
+        raise ValueError(
+            f"{path} is a checkpoint of another model: {difference}; "
+            "repeat the arguments of the run it came from"
+        )
+    done = checkpoint["epoch"] + 1
+    if max_epochs is not None and -1 < max_epochs < done:
+        raise ValueError(
+            f"{path} is {done} epochs old and trainer.max_epochs={max_epochs}; "
+            f"raise it above {done} to go on"
+        )
+
+
+def _first_difference(saved: dict[str, Any], built: dict[str, Any]) -> str | None:
+    for name in sorted(saved.keys() | built.keys()):
+        if name not in built:
+            return f"it holds {name}, which this model lacks"
+        if name not in saved:
+            return f"it lacks {name}"
+        mine, theirs = getattr(built[name], "shape", None), getattr(saved[name], "shape", None)
+        if mine != theirs:
+            return f"{name} is {tuple(theirs or ())} there and {tuple(mine or ())} here"
+    return None

@@ -1,0 +1,220 @@
+"""`run(cfg)`: a config becomes a seeded, fitted, measured, finished run, whatever its domain."""
+
+import contextlib
+import json
+import logging
+import signal
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback, ProgressBar
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks.run_summary import RunSummary, write_atomically
+from conf.checkpoints import check_checkpoint
+from conf.errors import one_line
+from conf.summary import Run, summarize
+from conf.tracking import finish, main_process
+
+log = logging.getLogger(__name__)
+
+# What Lightning says of things that are meant (data lies in memory and needs no workers, a resumed
+# run writes into its folder, losses are logged once an epoch, every process measures the same), and
+# of its own use of torch.
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*is smaller than the logging interval.*",
+    ".*It is recommended to use .*sync_dist=True.*",
+    ".*LeafSpec.*is deprecated.*",
+)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Do what a config says, inside a Hydra job, and leave a run directory that describes itself.
+
+    Whatever happens, `summary.json` says how it ended and the loggers are finished; only a resume
+    that fails before training goes on leaves its directory as it was.
+
+    Args:
+        cfg: the composed config; `cfg.module` names the group that holds the LightningModule.
+
+    Returns:
+        The last validation value of `cfg.optimized_metric`, for sweepers; None without one.
+
+    Raises:
+        ValueError: the config, the run directory or the checkpoint does not fit.
+        FileNotFoundError: there is no checkpoint at `cfg.ckpt_path`.
+    """
+    began = time.monotonic()
+    parts = Run(cfg, Path(HydraConfig.get().runtime.output_dir))
+    status, error = "failed", None
+    with signals_as_exit(), warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            _claim(parts)
+            _build(parts)
+            _fit_and_test(parts)
+            status = "finished"
+        except Exception as failure:
+            error = one_line(failure)
+            if parts.may_write:
+                write_atomically(parts.directory / "traceback.txt", traceback.format_exc())
+            raise
+        except BaseException as stop:
+            status, error = "interrupted", _reason(stop)
+            raise
+        finally:
+            try:
+                if parts.may_write:
+                    summary = summarize(parts, status, error, time.monotonic() - began)
+                    text = json.dumps(summary, indent=2, default=str) + "\n"
+                    write_atomically(parts.directory / "summary.json", text)
+            finally:
+                finish(parts.loggers, exit_code=0 if status == "finished" else 1)
+    if not main_process():
+        return None
+    log.info("%s: %s", status, parts.directory)
+    return _optimized(parts)
+
+
+def _claim(run: Run) -> None:
+    """Make sure that nobody's results are in the way, before anything is written."""
+    seed = run.cfg.get("seed")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed is {seed!r}, it must be a whole number from 0 up")
+    if not main_process():
+        return
+    max_epochs = run.cfg.trainer.get("max_epochs")
+    if not isinstance(max_epochs, int | None) or (max_epochs is not None and max_epochs < -1):
+        raise ValueError(f"trainer.max_epochs is {max_epochs!r}, it must be a whole number")
+    holds_run = (run.directory / "metrics.csv").exists() or any(
+        (run.directory / "checkpoints").glob("*.ckpt")
+    )
+    if not holds_run:
+        try:
+            _take_over(run)
+        except OSError as error:
+            raise ValueError(
+                f"cannot write the run's folder, {one_line(error)}; "
+                "choose another with hydra.run.dir=FOLDER"
+            ) from error
+        return
+    ckpt_path = run.cfg.get("ckpt_path")
+    if ckpt_path is None or run.directory.resolve() not in Path(ckpt_path).resolve().parents:
+        raise ValueError(
+            f"{run.directory} holds a run already; choose another folder with "
+            f"hydra.run.dir=FOLDER, or go on with ckpt_path={run.directory}/checkpoints/last.ckpt"
+        )
+
+
+def _build(run: Run) -> None:
+    """Build every part; loggers come last, when all that can be refused has been."""
+    cfg = run.cfg
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    run.datamodule = instantiate(cfg.data, _convert_="all")
+    run.module = module = instantiate(cfg[cfg.module], _convert_="all")
+    if cfg.get("ckpt_path") is not None:
+        check_checkpoint(Path(cfg.ckpt_path), module, cfg.trainer.get("max_epochs"))
+    entries = (cfg.get("callbacks") or {}).values()
+    run.callbacks = [instantiate(entry, _convert_="all") for entry in entries if entry]
+    run.callbacks.sort(key=lambda callback: isinstance(callback, RunSummary))
+
+    trainer: Trainer = instantiate(
+        cfg.trainer,
+        callbacks=[*run.callbacks, LambdaCallback(on_train_start=lambda *_: _take_over(run))],
+        logger=False,
+        default_root_dir=str(run.directory),
+        enable_progress_bar=any(isinstance(c, ProgressBar) for c in run.callbacks),
+        enable_checkpointing=any(isinstance(c, Checkpoint) for c in run.callbacks),
+        _convert_="all",
+    )
+    _refuse_parallel_sweep(trainer)
+    entries = (cfg.get("logger") or {}).values()
+    run.loggers += [instantiate(entry, _convert_="all") for entry in entries if entry]
+    trainer.loggers = run.loggers
+    run.trainer = trainer
+
+
+def _refuse_parallel_sweep(trainer: Trainer) -> None:
+    if trainer.world_size > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ValueError(
+            f"a sweep with {trainer.world_size} processes in a job is refused: Lightning starts "
+            "the command again for each of them, so every process would run the whole sweep. "
+            "Set trainer.devices=1, or start the jobs one by one without -m"
+        )
+
+
+def _fit_and_test(run: Run) -> None:
+    trainer, module, datamodule = run.trainer, run.module, run.datamodule
+    if trainer is None or module is None:
+        raise RuntimeError("_build comes first")
+    settings: Any = OmegaConf.to_container(run.cfg, resolve=True)
+    for logger in run.loggers:
+        logger.log_hyperparams(settings)
+    trainer.fit(
+        module, datamodule=datamodule, ckpt_path=run.cfg.get("ckpt_path"), weights_only=True
+    )
+    _take_over(run)
+    trainer.test(module, datamodule=datamodule, verbose=False)
+    run.final = {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _take_over(run: Run) -> None:
+    """Begin to write: an empty directory at once, a resumed one when its checkpoint is restored."""
+    if not run.may_write and main_process():
+        write_atomically(run.directory / "config.yaml", OmegaConf.to_yaml(run.cfg, resolve=True))
+        (run.directory / "traceback.txt").unlink(missing_ok=True)
+        run.may_write = True
+
+
+def _optimized(run: Run) -> float | None:
+    name, rows = run.cfg.get("optimized_metric"), run.record.rows if run.record else []
+    if name is None:
+        return None
+    values = [row[name] for row in rows if name in row]
+    if not values:
+        log.warning("optimized_metric=%s was never measured in this run", name)
+    return values[-1] if values else None
+
+
+def _reason(stop: BaseException) -> str:
+    code = stop.code if isinstance(stop, SystemExit) else None
+    if isinstance(code, int) and code > 128:
+        return f"stopped by {signal.Signals(code - 128).name}"
+    return type(stop).__name__
+
+
+@contextlib.contextmanager
+def signals_as_exit() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `SystemExit` wherever they strike, as a shell would report them.
+
+    Lightning only looks for SIGTERM between batches, and ends Ctrl-C with the exit code of a bug.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: Any) -> None:
+        # One is enough: a second must not cut the summary short.
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Hierarchical VAEs on drum patterns, and posterior collapse: which latents carry nothing?"""

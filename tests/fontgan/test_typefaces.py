@@ -1,0 +1,589 @@
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from fontTools.ttLib import TTFont
+from numpy.typing import NDArray
+from PIL import Image
+
+from fontgan import LETTERS
+from fontgan.rendering import Face, Rejection, find_fonts, render_all
+from fontgan.typefaces import (
+    BUILTIN,
+    DUPLICATE,
+    LINK,
+    SPLITS,
+    Typefaces,
+    build,
+    cleaned,
+    contact_sheet,
+    family_key,
+    grouped,
+    legibility,
+    quantised,
+    relative_distances,
+)
+
+REPOSITORY = Path(__file__).parents[2]
+REAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+Rendered = list[tuple[Face, NDArray[np.uint8]]]
+
+
+@pytest.fixture(scope="module")
+def builtin() -> Typefaces:
+    return Typefaces.load(BUILTIN)
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    """Faces of eleven groups, and some that are no letters."""
+    faces, _ = render_all(find_fonts([REAL]), 28)
+    return faces
+
+
+@pytest.fixture(scope="module")
+def real(rendered: Rendered) -> Typefaces:
+    typefaces, _ = cleaned(rendered)
+    return typefaces
+
+
+def remapped(source: str, path: Path, characters: str, family: str) -> Path:
+    """A font that draws other characters where A-Z should be."""
+    with TTFont(REAL / source) as font:
+        names = font.getBestCmap()
+        for table in font["cmap"].tables:
+            if table.isUnicode():
+                pairs = zip(LETTERS, characters, strict=True)
+                table.cmap = {ord(letter): names[ord(character)] for letter, character in pairs}
+        for record in font["name"].names:
+            if record.nameID in (1, 16):
+                record.string = family
+        font.save(path)
+    return path
+
+
+def shuffled(typefaces: Typefaces, seed: int) -> Typefaces:
+    order = np.random.default_rng(seed).permutation(len(typefaces.faces))
+    return Typefaces(
+        typefaces.glyphs[order],
+        [typefaces.faces[i] for i in order],
+        [typefaces.groups[i] for i in order],
+    )
+
+
+def groups_of(typefaces: Typefaces, split: str) -> set[str]:
+    return {typefaces.groups[i] for i in typefaces.split(split)}
+
+
+def synthetic(counts: dict[str, int], kind: str = "sans", size: int = 8) -> Typefaces:
+    """Random alphabets: `counts` faces in each group."""
+    random = np.random.default_rng(0)
+    total = sum(counts.values())
+    groups = [group for group, count in counts.items() for _ in range(count)]
+    return Typefaces(
+        random.integers(0, 256, (total, 26, size, size), dtype=np.uint8),
+        [Face(g, str(i), kind, "package", "MIT", f"{i}.ttf") for i, g in enumerate(groups)],
+        groups,
+    )
+
+
+# The built-in set.
+
+
+def test_the_builtin_set_is_large_enough_and_small_enough(builtin: Typefaces):
+    assert len(builtin.faces) >= 400 and len(set(builtin.groups)) >= 140
+    assert BUILTIN.stat().st_size <= 2_000_000
+    assert builtin.glyphs.shape == (len(builtin.faces), 26, 28, 28)
+    assert {face.kind for face in builtin.faces} == {"serif", "sans", "mono", "display", "script"}
+
+
+def test_the_builtin_attribution_has_a_full_line_a_face(builtin: Typefaces):
+    with BUILTIN.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [face.file for face in builtin.faces]
+    assert [row["group"] for row in rows] == builtin.groups
+    for row, face in zip(rows, builtin.faces, strict=True):
+        assert row["family"] == face.family.strip() != ""
+        assert row["face"] == face.style.strip() != ""
+        assert row["package"].startswith(
+            ("fonts-", "ttf-", "t1-", "texlive-", "xfonts-", "gsfonts")
+        )
+        assert row["licence"] == face.licence
+        assert row["licence"] and row["licence"] != "unknown"
+
+
+def test_builtin_glyphs_are_clean(builtin: Typefaces):
+    flat = builtin.glyphs.reshape(-1, 28, 28)
+    assert (flat.max((1, 2)) >= 5 * 17).all()  # a third of full ink in the faintest
+    assert not flat[:, [0, -1]].any() and not flat[:, :, [0, -1]].any()
+    assert flat.mean() < 0.4 * 255  # ink is bright, the ground dark
+    assert np.array_equal(quantised(builtin.glyphs), builtin.glyphs)
+
+
+def test_no_two_builtin_faces_are_near_duplicates_and_no_split_leaks(builtin: Typefaces):
+    distances = relative_distances(builtin.glyphs)
+    np.fill_diagonal(distances, np.inf)
+    assert distances.min() >= DUPLICATE
+    part = np.zeros(len(builtin.faces), dtype=int)
+    for index, split in enumerate(SPLITS, start=1):
+        part[builtin.split(split)] += index
+    assert set(part) == {1, 2, 3} and len(builtin.split("train")) == (part == 1).sum()
+    assert distances[part[:, None] != part].min() >= LINK
+    families: dict[str, set[int]] = {}
+    for face, split in zip(builtin.faces, part, strict=True):
+        families.setdefault(family_key(face.family), set()).add(int(split))
+    assert all(len(parts) == 1 for parts in families.values())
+
+
+def test_builtin_splits_hold_their_share_of_groups_and_of_kinds(builtin: Typefaces):
+    total = len(set(builtin.groups))
+    members = {split: groups_of(builtin, split) for split in SPLITS}
+    assert set().union(*members.values()) == set(builtin.groups)
+    assert sum(len(groups) for groups in members.values()) == total
+    for split, share in SPLITS.items():
+        assert len(members[split]) / total == pytest.approx(share, abs=0.01)
+        kinds = Counter(builtin.faces[i].kind for i in builtin.split(split))
+        assert {"serif", "sans", "mono", "display"} <= set(kinds)
+
+
+def test_the_groups_of_the_builtin_set_can_be_found_again(builtin: Typefaces):
+    families = [face.family for face in builtin.faces]
+    assert grouped(builtin.glyphs, families) == builtin.groups
+
+
+# Splits.
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_splits_and_groups_do_not_depend_on_the_order_of_faces(builtin: Typefaces, seed: int):
+    other = shuffled(builtin, seed)
+    assert grouped(other.glyphs, [face.family for face in other.faces]) == other.groups
+    for split in SPLITS:
+        assert groups_of(other, split) == groups_of(builtin, split)
+
+
+@pytest.mark.parametrize("count", [3, 4, 7, 10, 20, 33, 100])
+def test_splits_of_few_groups(count: int):
+    typefaces = synthetic({f"family {chr(97 + k % 26) * (k // 26 + 1)}": 2 for k in range(count)})
+    members = [groups_of(typefaces, split) for split in SPLITS]
+    assert all(members) and sum(map(len, members)) == count == len(set().union(*members))
+    assert len(members[1]) == len(members[2]) == max(1, round(0.15 * count))
+    indices = np.concatenate([typefaces.split(split) for split in SPLITS])
+    assert sorted(indices) == list(range(2 * count))
+
+
+def test_one_more_family_moves_few_groups(builtin: Typefaces):
+    keep = [i for i, group in enumerate(builtin.groups) if group != builtin.groups[0]]
+    smaller = Typefaces(
+        builtin.glyphs[keep], [builtin.faces[i] for i in keep], [builtin.groups[i] for i in keep]
+    )
+    moved = groups_of(smaller, "test") - groups_of(builtin, "test")
+    assert len(moved) <= 0.2 * len(groups_of(builtin, "test"))
+
+
+def test_too_few_groups_and_unknown_splits_are_errors():
+    with pytest.raises(ValueError, match=r"2 group\(s\).*at least 3 unrelated families"):
+        synthetic({"one": 5, "two": 1}).split("train")
+    with pytest.raises(ValueError, match=r"'valid'.*train, validate, test"):
+        synthetic({"a": 1, "b": 1, "c": 1}).split("valid")
+
+
+# Cleaning.
+
+
+def test_relative_distance_on_hand_made_numbers():
+    one, two = np.zeros((2, 26, 2, 2), dtype=np.uint8)
+    one[0, 0, 0] = 255
+    two[0, 0, 0] = two[0, 1, 1] = 255
+    # Squared difference 1 over the mean of the energies 1 and 2.
+    distances = relative_distances(np.stack([one, two]))
+    assert distances == pytest.approx(np.array([[0, 2 / 3], [2 / 3, 0]]))
+
+
+def test_quantised_keeps_sixteen_even_levels():
+    levels = quantised(np.arange(256, dtype=np.uint8))
+    assert np.unique(levels).tolist() == list(range(0, 256, 17))
+    assert np.abs(levels.astype(int) - np.arange(256)).max() <= 9
+    assert levels[0] == 0 and levels[255] == 255
+
+
+def test_a_near_duplicate_is_dropped_whatever_its_name(rendered: Rendered):
+    clone = next(f for f in rendered if f[0].file == "DejaVuSans-Bold.ttf")
+    renamed = replace(clone[0], family="Zeta", style="Heavy", file="zeta.ttf")
+    altered = clone[1].copy()
+    altered[0] = altered[0] // 10 * 9
+    typefaces, rejections = cleaned([*rendered, (renamed, altered)])
+    assert Rejection("zeta.ttf", "near-duplicate of DejaVu Sans Bold") in rejections
+    assert "zeta.ttf" not in {face.file for face in typefaces.faces}
+    assert "DejaVuSans-Bold.ttf" in {face.file for face in typefaces.faces}
+
+
+def test_other_formats_of_one_font_are_near_duplicates(tmp_path: Path):
+    for name in ("DejaVuSans.ttf", "cmr10.ttf", "cmss10.ttf"):
+        shutil.copy(REAL / name, tmp_path)
+    with TTFont(REAL / "cmss10.ttf") as font:
+        font.flavor = "woff2"
+        font.save(tmp_path / "cmss10.woff2")
+    typefaces, rejections = build([tmp_path])
+    assert [face.family for face in typefaces.faces] == ["cmr10", "cmss10", "DejaVu Sans"]
+    assert rejections == [Rejection("cmss10.woff2", "near-duplicate of cmss10 Regular")]
+
+
+def test_cuts_of_a_family_and_look_alikes_are_one_group(real: Typefaces, rendered: Rendered):
+    groups = dict(zip((face.file for face in real.faces), real.groups, strict=True))
+    assert {g for f, g in groups.items() if f.startswith("DejaVuSans-")} == {"dejavu sans"}
+    assert {g for f, g in groups.items() if f.startswith("DejaVuSansMono")} == {"dejavu sans mono"}
+    assert {g for f, g in groups.items() if f.startswith("STIX")} == {"stixgeneral"}
+    # A little heavier, and of another name: linked by the picture.
+    face, alphabet = next(f for f in rendered if f[0].file == "cmss10.ttf")
+    ink = alphabet.astype(float)
+    for factor in np.arange(1.0, 3, 0.02):
+        alike = np.clip(ink * factor, 0, 255).astype(np.uint8)
+        distance = relative_distances(quantised(np.stack([alphabet, alike])))[0, 1]
+        if DUPLICATE < distance < LINK:
+            break
+    stranger = replace(face, family="Other", file="other.ttf")
+    typefaces, _ = cleaned([*rendered, (stranger, alike)])
+    members = [
+        f.file for f, g in zip(typefaces.faces, typefaces.groups, strict=True) if g == "cmss"
+    ]
+    assert members == ["cmss10.ttf", "other.ttf"]
+
+
+def test_groups_are_chains_of_links():
+    random = np.random.default_rng(0)
+    first = random.random((26, 28, 28))
+    chain = [first]
+    for _ in range(2):
+        chain.append(
+            chain[-1] + 0.135 * np.sqrt((first**2).mean()) * random.standard_normal(first.shape)
+        )
+    far = random.random((26, 28, 28))
+    alphabets = (np.clip(np.stack([*chain, far]) / 2 + 0.2, 0, 1) * 255).astype(np.uint8)
+    distances = relative_distances(alphabets)
+    if not (distances[0, 1] < LINK and distances[1, 2] < LINK):
+        pytest.fail(f"not a chain: {distances}")
+    assert grouped(alphabets, ["delta", "beta", "gamma", "alpha"]) == [
+        "beta",
+        "beta",
+        "beta",
+        "alpha",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("family", "key"),
+    [
+        ("Gentium Book Plus", "gentium plus"),
+        ("Linux Libertine Display O", "linux libertine o"),
+        ("Fira Sans Extra Condensed", "fira sans"),
+        ("Computer Modern 10", "computer modern"),
+        ("Café-Noir SC", "cafe noir"),
+        ("Bold", "bold"),
+        ("源ノ角", "unnamed"),
+    ],
+)
+def test_family_key(family: str, key: str):
+    assert family_key(family) == key
+
+
+GREEK = "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"  # as the Symbol font has it
+CYRILLIC = "абвгдежзийклмнпрстуфхцчшщъ"
+DINGBATS = "".join(
+    chr(c) for c in [*range(0x2701, 0x2705), *range(0x2706, 0x270A), *range(0x270C, 0x271E)]
+)
+
+
+@pytest.mark.parametrize(
+    ("characters", "source"),
+    [
+        (GREEK, "DejaVuSans.ttf"),
+        (GREEK, "DejaVuSerif.ttf"),
+        (GREEK, "STIXGeneral.ttf"),
+        (CYRILLIC, "DejaVuSans.ttf"),
+        (DINGBATS, "DejaVuSans.ttf"),
+        (LETTERS[1:] + "A", "DejaVuSans.ttf"),
+    ],
+    ids=["Greek sans", "Greek serif", "Greek STIX", "Cyrillic", "dingbats", "moved by one"],
+)
+@pytest.mark.parametrize("reference", ["eleven groups", "built-in"])
+def test_what_is_no_alphabet_is_dropped_where_real_faces_vouch(
+    reference: str,
+    characters: str,
+    source: str,
+    builtin: Typefaces,
+    rendered: Rendered,
+    tmp_path: Path,
+):
+    remapped(source, tmp_path / "other.ttf", characters, "Other Script")
+    other, _ = render_all(find_fonts([tmp_path]), 28)
+    if reference == "built-in":
+        few = [f for f in rendered if f[0].file in ("cmr10.ttf", "cmss10.ttf", "STIXGeneral.ttf")]
+        typefaces, rejections = cleaned([*few, *other], builtin.glyphs)
+        assert len(typefaces.faces) == 3
+    else:
+        typefaces, rejections = cleaned([*rendered, *other])
+    assert "other.ttf" not in {face.file for face in typefaces.faces}
+    [reason] = [r.reason for r in rejections if r.file == "other.ttf"]
+    assert reason.startswith("not letters: only ")
+
+
+def test_real_faces_are_read_by_strangers_of_any_size(real: Typefaces, builtin: Typefaces):
+    enough = 0.6
+    own = [i for i, face in enumerate(real.faces) if face.family not in ("cmsy10", "cmmi10")]
+    assert legibility(real.glyphs, real.groups)[own].min() >= enough
+    small = builtin.glyphs[::8, :, ::2, ::2]
+    assert legibility(real.glyphs[own], ["a"] * len(own), small).min() >= enough
+
+
+def test_too_few_faces_to_vouch_are_believed(tmp_path: Path):
+    remapped("DejaVuSans.ttf", tmp_path / "cyrillic.ttf", CYRILLIC, "Cyrillic")
+    shutil.copy(REAL / "cmr10.ttf", tmp_path)
+    typefaces, rejections = build([tmp_path])
+    assert len(typefaces.faces) == 2 and not rejections
+
+
+# Folders.
+
+
+leaky = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@leaky
+def test_bad_files_of_a_folder_are_told_and_the_others_come_out(tmp_path: Path):
+    for name in ("cmss10.ttf", "cmr10.ttf", "STIXSizOneSymReg.ttf"):
+        shutil.copy(REAL / name, tmp_path)
+    (tmp_path / "notes.ttf").write_text("a text file")
+    (tmp_path / "cut.ttf").write_bytes((REAL / "DejaVuSans.ttf").read_bytes()[:60_000])
+    typefaces, rejections = build([tmp_path])
+    assert [face.family for face in typefaces.faces] == ["cmr10", "cmss10"]
+    reasons = {r.file: r.reason for r in rejections}
+    assert set(reasons) == {"STIXSizOneSymReg.ttf", "notes.ttf", "cut.ttf"}
+    assert reasons["STIXSizOneSymReg.ttf"] == "no capitals: 26 of A-Z missing"
+    assert reasons["notes.ttf"].startswith("unreadable: ")
+    assert reasons["cut.ttf"].startswith("unreadable: ")
+
+
+@leaky
+def test_nothing_left_names_the_reasons(tmp_path: Path):
+    (tmp_path / "notes.ttf").write_text("a text file")
+    shutil.copy(REAL / "STIXSizOneSymReg.ttf", tmp_path)
+    with pytest.raises(ValueError, match="no typeface with letters A-Z is left") as caught:
+        build([tmp_path])
+    assert "notes.ttf: unreadable" in str(caught.value)
+    assert "STIXSizOneSymReg.ttf: no capitals" in str(caught.value)
+
+
+def test_no_letters_at_all_after_cleaning_names_the_reasons(tmp_path: Path, builtin: Typefaces):
+    remapped("DejaVuSans.ttf", tmp_path / "runes.ttf", CYRILLIC, "Runes")
+    with pytest.raises(ValueError, match=r"runes\.ttf: not letters: only"):
+        build([tmp_path], reference=builtin.glyphs)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        build([tmp_path])
+
+
+def test_other_sizes_are_built_alike(tmp_path: Path):
+    for name in ("cmss10.ttf", "cmr10.ttf", "DejaVuSans.ttf"):
+        shutil.copy(REAL / name, tmp_path)
+    typefaces, _ = build([tmp_path], size=32)
+    assert typefaces.size == 32 and typefaces.glyphs.shape == (3, 26, 32, 32)
+
+
+# Files.
+
+
+def test_what_is_saved_is_what_is_loaded(real: Typefaces, tmp_path: Path):
+    real.save(tmp_path / "new" / "real.npz")
+    loaded = Typefaces.load(tmp_path / "new" / "real.npz")
+    assert np.array_equal(loaded.glyphs, real.glyphs)
+    assert (loaded.faces, loaded.groups) == (real.faces, real.groups)
+    assert loaded.fingerprint == real.fingerprint
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["real.npz"]
+
+
+@pytest.mark.parametrize(("faces", "size"), [(1, 8), (5, 28), (30, 31), (3, 100)])
+def test_every_grey_level_and_any_size_survive_a_file(faces: int, size: int, tmp_path: Path):
+    typefaces = synthetic({"a": faces - faces // 2, "b": faces // 2}, size=size)
+    typefaces.save(tmp_path / "all.npz")
+    loaded = Typefaces.load(tmp_path / "all.npz")
+    assert loaded.glyphs.dtype == np.uint8 and np.array_equal(loaded.glyphs, typefaces.glyphs)
+
+
+def test_more_faces_than_one_page_holds_survive_a_file(tmp_path: Path):
+    glyphs = np.zeros((4_001, 26, 8, 8), dtype=np.uint8)
+    glyphs[np.arange(4_001), 3, 5, 7] = np.arange(4_001) % 256
+    face = Face("family", "style", "sans", "package", "MIT", "file.ttf")
+    typefaces = Typefaces(glyphs, [face] * 4_001, ["family"] * 4_001)
+    typefaces.save(tmp_path / "many.npz")
+    with np.load(tmp_path / "many.npz") as stored:
+        assert set(stored) == {"records", "page_000", "page_001"}
+    assert np.array_equal(Typefaces.load(tmp_path / "many.npz").glyphs, glyphs)
+
+
+@pytest.mark.slow
+def test_large_glyphs_are_no_decompression_bomb(tmp_path: Path):
+    typefaces = synthetic({"family": 250}, size=8)
+    large = replace(typefaces, glyphs=np.zeros((250, 26, 128, 128), dtype=np.uint8))
+    large.save(tmp_path / "large.npz")
+    assert Typefaces.load(tmp_path / "large.npz").size == 128  # a warning would be an error here
+
+
+def test_the_fingerprint_is_of_pictures_and_groups(real: Typefaces):
+    glyphs = real.glyphs.copy()
+    glyphs[0, 0, 14, 14] ^= 1
+    others = [
+        Typefaces(glyphs, real.faces, real.groups),
+        Typefaces(real.glyphs, real.faces, ["other", *real.groups[1:]]),
+    ]
+    assert len({real.fingerprint, *(other.fingerprint for other in others)}) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "another npz", "flipped", "records"])
+def test_a_damaged_file_is_named(damage: str, real: Typefaces, tmp_path: Path):
+    path = tmp_path / "set.npz"
+    real.save(path)
+    whole = path.read_bytes()
+    if damage == "another npz":
+        np.savez(path, weights=np.zeros(3))
+    elif damage == "records":
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        text = (
+            arrays["records"]
+            .tobytes()
+            .replace(b'"DejaVuSans.ttf"}, ', b'"DejaVuSans.ttf"}], "x": [')
+        )
+        np.savez(path, **(arrays | {"records": np.frombuffer(text, dtype=np.uint8)}))
+    else:
+        middle = len(whole) // 2
+        flipped = whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :]
+        contents = {"cut": whole[:middle], "empty": b"", "text": b"text", "flipped": flipped}
+        path.write_bytes(contents[damage])
+    with pytest.raises(ValueError, match=rf"{path} is no file of typefaces, or a damaged one"):
+        Typefaces.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz"):
+        Typefaces.load(tmp_path / "gone.npz")
+
+
+def test_the_contact_sheet_is_dark_ink_on_white_in_the_order_of_groups():
+    typefaces = synthetic({"b": 2, "a": 1})
+    sheet = np.asarray(contact_sheet(typefaces, columns=2))
+    assert sheet.shape == (2 * 8, 2 * (26 * 8 + 8))
+    first = 255 - typefaces.glyphs[2].transpose(1, 0, 2).reshape(8, 208)
+    assert np.array_equal(sheet[:8, :208], first)
+    assert (sheet[8:, 216:] == 255).all()
+
+
+# The command.
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fontgan.typefaces", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_build_writes_the_set_and_what_belongs_to_it(tmp_path: Path):
+    fonts = tmp_path / "fonts" / "some-package"
+    fonts.mkdir(parents=True)
+    for name in ("cmss10.ttf", "cmr10.ttf", "STIXGeneral.ttf", "DejaVuSans.ttf", "STIXNonUni.ttf"):
+        shutil.copy(REAL / name, fonts)
+    shutil.copy(REAL / "cmss10.ttf", fonts / "twin.ttf")
+    remapped("DejaVuSans.ttf", fonts / "runes.ttf", CYRILLIC, "Runes")
+    (fonts / "OFL.txt").write_text("This Font Software is licensed under the SIL Open Font License")
+    out, near = tmp_path / "made" / "set.npz", tmp_path / "near.npz"
+    done = command("build", "--fonts", tmp_path / "fonts", "--out", out, "--near", near)
+    assert done.returncode == 0, done.stderr
+    typefaces = Typefaces.load(out)
+    assert [face.family for face in typefaces.faces] == [
+        "cmr10",
+        "cmss10",
+        "DejaVu Sans",
+        "STIXGeneral",
+    ]
+    assert {(face.package, face.licence) for face in typefaces.faces} == {
+        ("some-package", "OFL-1.1")
+    }
+    with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["family"] for row in rows] == [face.family for face in typefaces.faces]
+    dropped = dict(
+        line.split("\t") for line in (out.parent / "set.dropped.tsv").read_text().splitlines()
+    )
+    assert set(dropped) == {f"some-package/{name}.ttf" for name in ("twin", "runes", "STIXNonUni")}
+    with Image.open(out.with_suffix(".png")) as sheet:
+        assert sheet.size == (2 * 27 * 28, 2 * 28)
+    assert near.is_file()
+    for text in ("4 faces in 4 groups", "near-duplicate", "no capitals", "not letters", "wrote"):
+        assert text in done.stdout
+    assert "rendering" in done.stdout  # the progress bar
+
+
+@leaky
+@pytest.mark.parametrize("case", ["empty", "missing", "no letters", "too small"])
+def test_a_bad_folder_is_one_line_and_leaves_earlier_results(case: str, tmp_path: Path):
+    fonts = tmp_path / "fonts"
+    if case != "missing":
+        fonts.mkdir()
+    if case == "no letters":
+        (fonts / "notes.ttf").write_text("a text file")
+    size = []
+    if case == "too small":
+        shutil.copy(REAL / "cmr10.ttf", fonts)
+        size = ["--size", "5"]
+    (tmp_path / "set.npz").write_bytes(b"from before")
+    done = command("build", "--fonts", fonts, "--out", tmp_path / "set.npz", *size)
+    assert done.returncode != 0
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and (
+        case == "too small" or str(fonts) in line or "notes.ttf" in line
+    )
+    assert (tmp_path / "set.npz").read_bytes() == b"from before"
+    assert {path.name for path in tmp_path.iterdir()} <= {"fonts", "set.npz"}
+
+
+def test_sheet_of_a_damaged_set_is_one_line(tmp_path: Path):
+    (tmp_path / "set.npz").write_text("text")
+    done = command("sheet", "--set", tmp_path / "set.npz", "--out", tmp_path / "sheet.png")
+    assert done.returncode != 0 and not (tmp_path / "sheet.png").exists()
+    assert len(done.stderr.strip().splitlines()) == 1 and "set.npz" in done.stderr
+
+
+def test_names_with_dots_keep_their_dots(tmp_path: Path):
+    fonts = tmp_path / "fonts"
+    fonts.mkdir()
+    for name in ("cmr10.ttf", "cmss10.ttf", "DejaVuSans.ttf"):
+        shutil.copy(REAL / name, fonts)
+    out = tmp_path / "set.v1.npz"
+    done = command("build", "--fonts", fonts, "--out", out, "--reference", "none")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in tmp_path.iterdir()} - {"fonts"}
+    assert names == {"set.v1.npz", "set.v1.csv", "set.v1.png", "set.v1.dropped.tsv"}
+
+
+def test_a_set_too_small_to_split_leaves_earlier_results(tmp_path: Path):
+    fonts = tmp_path / "fonts"
+    fonts.mkdir()
+    shutil.copy(REAL / "cmr10.ttf", fonts)
+    (tmp_path / "set.npz").write_bytes(b"from before")
+    done = command("build", "--fonts", fonts, "--out", tmp_path / "set.npz")
+    assert done.returncode != 0 and "at least 3 unrelated families" in done.stderr
+    assert (tmp_path / "set.npz").read_bytes() == b"from before"
