@@ -12,6 +12,7 @@ from fontgan import LETTERS
 from fontgan.metrics.coverage import LetterCoverage
 from fontgan.metrics.frechet import Moments, frechet_distance, moments
 from fontgan.metrics.hash import hash_coverage
+from fontgan.metrics.memory import closer, nearest_distances
 from fontgan.metrics.neighbours import neighbours, radii
 
 if TYPE_CHECKING:
@@ -86,6 +87,30 @@ class LetterMeasures:
             **{name: value.item() for name, value in letters.compute().items()},
             "coverage/hash": hash_coverage(images).item(),
             **self._compare(reading.features[:limit], known),
+        }
+
+    @torch.no_grad()
+    def memory(self, images: Tensor, training: GlyphSet, reference: GlyphSet) -> dict[str, float]:
+        """How near samples lie to training glyphs, beside unseen real ones.
+
+        Args:
+            images: float in [0, 1], ink bright, shape (n, 1, height, width).
+            training: what the generator was trained on.
+            reference: unseen real glyphs.
+
+        Returns:
+            `memory/nearest` and `memory/real`, median distances of samples and of unseen glyphs to
+            their nearest training glyph, and `memory/closer`, the chance that a sample's distance
+            is the smaller one.
+        """
+        known = training.images.to(images.device).float() / 255
+        unseen = reference.images[self._shuffled(len(reference.images))[: len(images)]]
+        drawn = nearest_distances(images.nan_to_num(), known)
+        real = nearest_distances(unseen.to(images.device).float() / 255, known)
+        return {
+            "memory/nearest": drawn.median().item(),
+            "memory/real": real.median().item(),
+            "memory/closer": closer(drawn, real),
         }
 
     def floor(self, n: int, judge: Judge, reference: GlyphSet) -> dict[str, float]:

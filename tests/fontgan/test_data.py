@@ -72,7 +72,7 @@ class Watcher(LightningModule):
 
 
 def stream(**arguments: int) -> list[int]:
-    return torch.cat(list(EpochBatches(**arguments))).tolist()  # type: ignore[arg-type]
+    return torch.cat(list(EpochBatches(**arguments))).tolist()
 
 
 # The order of batches.

@@ -144,7 +144,7 @@ def test_blank_is_one_grey_and_often_black(real: tuple[Tensor, Tensor]):
 def test_blends_are_mixtures_of_two_letters(real: tuple[Tensor, Tensor]):
     glyphs, letters = real
     flat = glyphs.flatten(1).numpy()
-    pictures = junk.blend(glyphs, letters, seeded()).flatten(1).numpy()
+    pictures = junk.blend(glyphs, letters, seeded()).flatten(1).numpy()[:26]
     fits = 0
     for i, picture in enumerate(pictures):
         # The rest after taking the own letter at its share must be another letter's share.

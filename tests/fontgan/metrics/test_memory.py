@@ -1,0 +1,38 @@
+import pytest
+import torch
+from scipy.stats import mannwhitneyu
+
+from fontgan.metrics.memory import closer, nearest_distances
+
+
+def test_copies_are_at_distance_zero_and_a_known_shift_at_its_size():
+    generator = torch.Generator().manual_seed(0)
+    training = torch.rand(40, 1, 6, 6, generator=generator) * 0.5
+    assert nearest_distances(training.flip(0), training).abs().max() == 0
+    shifted = training[:7] + 0.01  # far less than the distance between two training pictures
+    assert torch.allclose(nearest_distances(shifted, training), torch.full((7,), 0.01), atol=1e-6)
+
+
+def test_blocks_agree_with_all_pairs():
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(23, 1, 5, 5, generator=generator)
+    training = torch.rand(31, 1, 5, 5, generator=generator)
+    pairs = (images[:, None] - training[None]).square().mean((2, 3, 4)).sqrt().amin(1)
+    assert torch.allclose(nearest_distances(images, training, block=4), pairs, atol=1e-6)
+
+
+def test_closer_is_the_mann_whitney_statistic():
+    generator = torch.Generator().manual_seed(2)
+    near = torch.randint(0, 9, (50,), generator=generator).float()  # with ties
+    far = torch.randint(2, 12, (70,), generator=generator).float()
+    statistic = mannwhitneyu(far.numpy(), near.numpy()).statistic / (50 * 70)
+    assert closer(near, far) == pytest.approx(statistic, abs=1e-9)
+    assert closer(near, near) == pytest.approx(0.5, abs=1e-9)
+    assert closer(torch.zeros(5), far + 1) == 1
+
+
+def test_other_sizes_and_an_empty_training_set_are_refused():
+    with pytest.raises(ValueError, match="nearest"):
+        nearest_distances(torch.rand(2, 1, 5, 5), torch.rand(3, 1, 6, 6))
+    with pytest.raises(ValueError, match="nearest"):
+        nearest_distances(torch.rand(2, 1, 5, 5), torch.rand(0, 1, 5, 5))
