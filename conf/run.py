@@ -36,6 +36,7 @@ EXPECTED_WARNINGS = (
     ".*is smaller than the logging interval.*",
     ".*It is recommended to use .*sync_dist=True.*",
     ".*LeafSpec.*is deprecated.*",
+    ".*in eval mode at the start of training.*",
 )
 
 

@@ -1,5 +1,6 @@
 import math
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ def test_the_fall_at_known_points(done: float, start: float, expected: float):
 
 def test_the_fall_never_rises():
     values = [falling(k / 200, 0.3) for k in range(260)]
-    assert all(later <= earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(values))
     assert falling(1.0, 0.3, least=0.1) == pytest.approx(0.1)
 
 
@@ -248,7 +249,7 @@ def test_the_factor_converges_to_the_ratio_on_a_known_plant(d: float, g: float, 
         factor = balance.factor(factor, factor * d, torch.tensor(g))
         gaps.append(abs(math.log(float(factor) * d / g / ratio)))
     assert float(factor) == pytest.approx(ratio * g / d, rel=1e-3)
-    assert all(b <= a + 1e-6 for a, b in zip(gaps, gaps[1:], strict=False))
+    assert all(b <= a + 1e-6 for a, b in pairwise(gaps))
     # Each measurement closes a tenth of the logarithmic gap.
     assert gaps[1] / gaps[0] == pytest.approx(0.9, rel=1e-3)
 

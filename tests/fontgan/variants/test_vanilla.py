@@ -1,4 +1,5 @@
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Pictures(GlyphData):
 
 
 class Watch(Callback):
-    """Measures after every epoch, as callbacks do, and keeps batch-norm statistics of each batch."""
+    """Samples after every epoch, as callbacks do, and keeps the statistics of each batch."""
 
     def __init__(self) -> None:
         self.means: list[Tensor] = []
@@ -71,8 +72,7 @@ def fit(model: VanillaGAN, folder: Path, epochs: int = 3) -> Watch:
 
 def moves(means: list[Tensor]) -> list[bool]:
     """Whether the statistics changed in the second, third, … batch."""
-    pairs = zip(means[:-1], means[1:], strict=True)
-    return [not torch.equal(before, after) for before, after in pairs]
+    return [not torch.equal(before, after) for before, after in pairwise(means)]
 
 
 def test_without_the_slip_batch_norm_goes_on_after_sampling(tmp_path: Path):
@@ -95,7 +95,7 @@ def test_frozen_from_the_start_it_uses_the_first_statistics(tmp_path: Path):
     fit(model, tmp_path, epochs=1)
     for norm in model.generator.modules():
         if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-            assert int(norm.num_batches_tracked) == 0  # type: ignore[arg-type]
+            assert int(norm.num_batches_tracked) == 0
             assert norm.running_mean is not None and not norm.running_mean.any()
 
 
