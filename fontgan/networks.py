@@ -128,13 +128,15 @@ class Generator(nn.Module):
     The latent is a Gaussian beside a one-of-k choice whose rows are learned. A continuous map of
     a connected latent must draw something between any two letters; a choice need not (Khayatkhoei
     et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing
-    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone.
+    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone. A choice that
+    speaks louder than the Gaussian draws one glyph a mode: all letters, in one style each.
 
     Args:
         size: side of the pictures, a multiple of 4.
         channels: channels of the pictures.
         dimensions: of the Gaussian part.
         modes: rows of the choice.
+        mode_scale: standard deviation of its rows at the start, where the Gaussian part has 1.
         width: channels at a quarter of the side; half of the side has half of them.
         blocks: residual blocks at each of the two sides.
     """
@@ -144,17 +146,19 @@ class Generator(nn.Module):
         size: int = 28,
         channels: int = 1,
         dimensions: int = 64,
-        modes: int = 128,
-        width: int = 96,
-        blocks: int = 2,
+        modes: int = 64,
+        mode_scale: float = 0.4,
+        width: int = 64,
+        blocks: int = 1,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this generator")
         self.gaussian, self.modes, self.base = dimensions, modes, size // 4
         self.dimensions = dimensions + modes
         first = nn.Linear(dimensions + modes, 128)
-        with torch.no_grad():  # a one-hot row counts like the whole Gaussian
-            first.weight[:, dimensions:].normal_(std=1.0)
+        with torch.no_grad():
+            first.weight[:, :dimensions].normal_(std=dimensions**-0.5)
+            first.weight[:, dimensions:].normal_(std=mode_scale)
         self.mapping = nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Linear(128, 128))
         half = width // 2
         self.start = nn.Linear(128, width * self.base**2)
@@ -209,7 +213,7 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, size: int = 28, channels: int = 1, width: int = 48, blocks: int = 1, group: int = 8
+        self, size: int = 28, channels: int = 1, width: int = 24, blocks: int = 1, group: int = 8
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this discriminator")
