@@ -90,15 +90,14 @@ class GlyphData(LightningDataModule):
         from fontgan.judge_training import train
 
         rank_zero_info(f"Training a judge for this data, once (some minutes); it is kept in {path}")
-        near = self._near_letters()
-        judge = train(self.reference("train"), self.reference("validate"), near, self.fingerprint)
+        judge = train(
+            self.reference("train"),
+            self.reference("validate"),
+            NearLetters.builtin("train"),
+            self.fingerprint,
+        )
         judge.save(path)
         return Judge.load(path)
-
-    def _near_letters(self) -> NearLetters:
-        """Near-letters of training groups of the built-in typefaces."""
-        builtin = Typefaces.load(typefaces.BUILTIN)
-        return NearLetters.load().of({builtin.groups[i] for i in builtin.split("train")})
 
     def setup(self, stage: str) -> None:
         self.reference("train")

@@ -1,8 +1,7 @@
 """The GAN LightningModule: alternating steps, moving average, and what a variant overrides."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from fontgan.networks import evaluating
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 
 Losses = dict[str, Tensor]
@@ -64,7 +64,7 @@ class GAN(LightningModule):
 
     def _check_fit(self) -> None:
         """One picture through both networks, before hours of training do it."""
-        with torch.random.fork_rng(devices=[]), _evaluating(self), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), evaluating(self), torch.no_grad():
             try:
                 pictures = self.generator(self.latent(2))
                 logits = self.discriminator(pictures)
@@ -164,7 +164,7 @@ class GAN(LightningModule):
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures of given latents, shape (n, channels, size, size), in [0, 1]."""
         network = self.averaged if self.decay else self.generator
-        with _evaluating(network):
+        with evaluating(network):
             pictures = [network(part) for part in latents.split(500)]
         if not pictures:
             return torch.empty(0, *self.picture_shape)
@@ -180,15 +180,3 @@ class GAN(LightningModule):
             torch.set_rng_state(state["torch"].cpu())
             if torch.cuda.is_available() and state["cuda"]:
                 torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; every submodule as it was afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fontgan import LETTERS
+from fontgan.networks import evaluating
 
 BUILTIN = Path(__file__).parent / "assets" / "judge.safetensors"
 REFUSED = len(LETTERS)  # index of the 27th answer
@@ -114,17 +115,15 @@ class Judge(nn.Module):
                 f"this judge reads pictures of shape (n, 1, {self.size}, {self.size}), "
                 f"found {tuple(images.shape)}"
             )
-        training = self.training
-        self.eval()
         logits, features = [], []
-        for part in images.to(self.temperature.device).split(batch):
-            pixels = part.float() / 255 if part.dtype == torch.uint8 else part.float()
-            if not pixels.isfinite().all():
-                raise ValueError("pictures to be read hold NaN or infinity")
-            answer, feature = self(pixels)
-            logits.append(answer)
-            features.append(feature)
-        self.train(training)
+        with evaluating(self):
+            for part in images.to(self.temperature.device).split(batch):
+                pixels = part.float() / 255 if part.dtype == torch.uint8 else part.float()
+                if not pixels.isfinite().all():
+                    raise ValueError("pictures to be read hold NaN or infinity")
+                answer, feature = self(pixels)
+                logits.append(answer)
+                features.append(feature)
         if not logits:
             empty = torch.empty(0)
             return Reading(empty.long(), empty, torch.empty(0, self.head.in_features))
@@ -173,7 +172,7 @@ class Judge(nn.Module):
                 state = {name: file.get_tensor(name) for name in file.keys()}
             judge = cls(int(record["size"]), int(record["features"]), record["data"])
             judge.load_state_dict(state)
-        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{path} does not hold the weights of a judge ({error})") from error
         return judge.eval().requires_grad_(False)
 

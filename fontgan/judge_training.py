@@ -29,6 +29,7 @@ _WEIGHTS = {
     "shuffled": 2.0,
 }
 _NEAR_WEIGHT = 2.0
+TensorList = tuple[Tensor, ...] | list[Tensor]
 _ACCEPT = 0.95  # share of validation letters that the threshold lets pass
 
 
@@ -78,10 +79,12 @@ def junk_batch(glyphs: Tensor, letters: Tensor, near: Tensor, generator: Generat
     ).tolist()
     parts = []
     for kind, glyph, letter in zip(kinds, glyphs.split(counts), letters.split(counts), strict=True):
+        if not len(glyph):
+            continue
         if kind == "near":
             chosen = torch.randint(len(near), (len(glyph),), generator=generator)
             parts.append(disturbed(near[chosen].float() / 255, generator))
-        elif len(glyph):
+        else:
             parts.append(TRAINED[kind](glyph, letter, generator))
     return torch.cat(parts)
 
@@ -112,7 +115,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = Judge(letters.images.shape[-1], data=data)
-    average = AveragedModel(judge, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    average = AveragedModel(judge, multi_avg_fn=_warming_average, use_buffers=True)
     optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     targets = torch.cat([torch.zeros(batch), torch.full((batch,), REFUSED)]).long()
@@ -136,6 +139,12 @@ def train(
     fitted = cast(Judge, average.module).eval().requires_grad_(False)
     calibrate(fitted, validation)
     return fitted
+
+
+def _warming_average(averaged: TensorList, current: TensorList, count: Tensor | int) -> None:
+    """Moving average whose memory grows with the run, up to 500 batches."""
+    decay = min(0.998, float((1 + count) / (10 + count)))
+    get_ema_multi_avg_fn(decay)(averaged, current, count)
 
 
 def _sized(images: Tensor, size: int) -> Tensor:
@@ -223,24 +232,20 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         typefaces = Typefaces.load(options.set)
-        near = NearLetters.load()
-        groups = {
-            name: {typefaces.groups[i] for i in typefaces.split(name)} for name in ("train", "test")
-        }
         if options.command == "train":
             train(
                 GlyphSet.of(typefaces, "train"),
                 GlyphSet.of(typefaces, "validate"),
-                near.of(groups["train"]),
+                NearLetters.builtin("train"),
                 typefaces.fingerprint,
                 options.steps,
                 seed=options.seed,
             ).save(options.out)
         judge = Judge.load(options.out)
-        measured = figures(judge, GlyphSet.of(typefaces, "test"), near.of(groups["test"]))
+        measured = figures(judge, GlyphSet.of(typefaces, "test"), NearLetters.builtin("test"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    table = Table(title=f"judge {judge.fingerprint}, on {len(groups['test'])} unseen groups")
+    table = Table(title=f"judge {judge.fingerprint}, on unseen groups")
     table.add_column("measure")
     table.add_column("value", justify="right")
     for name, value in measured.items():

@@ -263,14 +263,9 @@ def scribbles(glyphs: Tensor, letters: Tensor, generator: Generator) -> Tensor:
 
 
 def thirds(glyphs: Tensor, letters: Tensor, generator: Generator) -> Tensor:
-    """Patches in another order, 3 x 3 and 7 x 7."""
-    half = len(glyphs) // 2
-    return torch.cat(
-        [
-            shuffled(glyphs[:half], letters[:half], generator, parts=3),
-            shuffled(glyphs[half:], letters[half:], generator, parts=7),
-        ]
-    )
+    """Patches in another order, 3 x 3 or 7 x 7 of them."""
+    parts = 3 if torch.rand((), generator=generator) < 0.5 else 7
+    return shuffled(glyphs, letters, generator, parts)
 
 
 def triple(glyphs: Tensor, letters: Tensor, generator: Generator) -> Tensor:

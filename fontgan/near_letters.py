@@ -11,6 +11,7 @@ from PIL import Image
 
 from fontgan import LETTERS
 from fontgan.rendering import find_fonts, render_all
+from fontgan.typefaces import BUILTIN as TYPEFACES
 from fontgan.typefaces import Typefaces, quantised
 
 CHARACTERS = "234679abdeghnqr"  # 0 1 5 8 and c o s v w x z are capitals in some face or other
@@ -40,6 +41,12 @@ class NearLetters:
             [self.characters[i] for i in chosen],
             [self.groups[i] for i in chosen],
         )
+
+    @classmethod
+    def builtin(cls, split: str) -> "NearLetters":
+        """The shipped ones, of the groups in a split of the built-in typefaces."""
+        typefaces = Typefaces.load(TYPEFACES)
+        return cls.load().of({typefaces.groups[i] for i in typefaces.split(split)})
 
     def save(self, path: Path) -> None:
         """Write one compressed file."""
@@ -72,14 +79,12 @@ def collect(folders: list[Path], typefaces: Typefaces, most: int = 2) -> NearLet
         typefaces: the set, built from those folders.
         most: faces of one group that are drawn at most.
     """
-    group_of = {
-        face.file: group for face, group in zip(typefaces.faces, typefaces.groups, strict=True)
-    }
+    group_of = dict(zip(typefaces.faces, typefaces.groups, strict=True))
     rendered, _ = render_all(find_fonts(folders), typefaces.size, extra=CHARACTERS)
     glyphs, characters, groups = [], [], []
     taken: dict[str, int] = {}
     for face, drawn in rendered:
-        group = group_of.get(face.file)
+        group = group_of.get(face)
         if group is None or taken.get(group, 0) >= most:
             continue
         taken[group] = taken.get(group, 0) + 1

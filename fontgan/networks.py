@@ -6,12 +6,26 @@ logit each, shape (n,); ``features`` gives what comes before the last layer.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; every submodule as it was afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def _divisible(size: int, by: int, name: str) -> None:
@@ -128,8 +142,8 @@ class Generator(nn.Module):
     The latent is a Gaussian beside a one-of-k choice whose rows are learned. A continuous map of
     a connected latent must draw something between any two letters; a choice need not (Khayatkhoei
     et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing
-    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone. A choice that
-    speaks louder than the Gaussian draws one glyph a mode: all letters, in one style each.
+    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone. A choice
+    that speaks louder than the Gaussian draws one glyph a mode: all letters, in one style each.
 
     Args:
         size: side of the pictures, a multiple of 4.

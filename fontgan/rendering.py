@@ -138,89 +138,93 @@ def render_file(
 ) -> tuple[list[tuple[Face, NDArray[np.uint8]]], list[Rejection]]:
     """Draw each face of one file: collection members and the named instances of a variable font."""
     drawn, rejections = [], []
-    try:
-        with file.path.open("rb") as stream:
-            collection = stream.read(4) == b"ttcf"
-        members: list[TTFont] = (
-            list(TTCollection(file.path, lazy=True).fonts)
-            if collection
-            else [TTFont(file.path, lazy=True)]
-        )
-    except Exception as error:  # fontTools raises whatever the broken bytes lead it to
-        return [], [Rejection(file.name, f"unreadable: {_first_line(error)}")]
-    for index, font in enumerate(members):
-        label = f"{file.name}#{index}" if collection else file.name
+    # Opened here: fontTools leaves a file that it cannot read open.
+    with file.path.open("rb") as stream:
         try:
-            for name, face, alphabet in _instances(file, font, index, size, extra):
-                label = file.name if name is None else f"{file.name}#{name}"
-                drawn.append((face, alphabet))
-        except NoAlphabetError as error:
-            rejections.append(Rejection(label, str(error)))
-        except Exception as error:
-            rejections.append(Rejection(label, f"unreadable: {_first_line(error)}"))
-        finally:
-            font.close()
+            collection = stream.read(4) == b"ttcf"
+            stream.seek(0)
+            fonts = (
+                TTCollection(stream, lazy=True).fonts if collection else [TTFont(stream, lazy=True)]
+            )
+        except Exception as error:  # fontTools raises whatever the broken bytes lead it to
+            return [], [Rejection(file.name, f"unreadable: {_first_line(error)}")]
+        for index, font in enumerate(fonts):
+            member = f"{file.name}#{index}" if collection else file.name
+            try:
+                places = _places(file, font, index, member, extra)
+            except Exception as error:
+                rejections.append(Rejection(member, _why(error)))
+                continue
+            for face, axes, characters in places:
+                try:
+                    pen = ImageFont.truetype(
+                        str(file.path), 64, index=index, layout_engine=ImageFont.Layout.BASIC
+                    )
+                    drawn.append((face, draw_alphabet(pen, size, characters, axes)))
+                except Exception as error:
+                    rejections.append(Rejection(face.file, _why(error)))
     return drawn, rejections
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, NoAlphabetError) else f"unreadable: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0][:120] or type(error).__name__
 
 
-def _instances(
-    file: FontFile, font: TTFont, index: int, size: int, extra: str
-) -> Iterator[tuple[str | None, Face, NDArray[np.uint8]]]:
-    characters = font.getBestCmap() or {}
-    missing = [letter for letter in LETTERS if ord(letter) not in characters]
+def _places(
+    file: FontFile, font: TTFont, index: int, member: str, extra: str
+) -> list[tuple[Face, list[float] | None, str]]:
+    """The faces of one font: each with its place on the variable axes and the extra characters."""
+    known = font.getBestCmap() or {}
+    missing = [letter for letter in LETTERS if ord(letter) not in known]
     if missing:
         raise NoAlphabetError(f"no capitals: {len(missing)} of A-Z missing")
     names = font["name"]
     family = names.getDebugName(16) or names.getDebugName(1) or file.path.stem
     style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
-    places: list[tuple[str | None, list[float] | None]] = [(None, None)]
+    instances: list[tuple[str | None, list[float] | None]] = [(None, None)]
     if "fvar" in font:
-        axes = [axis.axisTag for axis in font["fvar"].axes]
-        places = [
-            (names.getDebugName(i.subfamilyNameID) or style, [i.coordinates[a] for a in axes])
+        tags = [axis.axisTag for axis in font["fvar"].axes]
+        instances = [
+            (names.getDebugName(i.subfamilyNameID) or style, [i.coordinates[t] for t in tags])
             for i in font["fvar"].instances
-        ] or places
+        ] or instances
     licence = _licence_beside(file.path.parent, file.root)
     licence = licence or _short_licence(names.getDebugName(13) or names.getDebugName(14) or "")
     package = file.path.relative_to(file.root).parts[0]
-    member = f"#{index}" if index else ""
-    for name, coordinates in places:
-        pen = ImageFont.truetype(
-            str(file.path), 64, index=index, layout_engine=ImageFont.Layout.BASIC
-        )
-        if coordinates is not None:
-            pen.set_variation_by_axes(coordinates)
-        drawable = "".join(c if ord(c) in characters else " " for c in extra)
-        alphabet = draw_alphabet(pen, size, drawable)
-        label = file.name + member + (f"#{name}" if name else "")
-        yield (
-            name,
+    return [
+        (
             Face(
                 family=" ".join(family.split()),
                 style=" ".join((name or style).split()),
                 kind=_kind(font, family),
                 package=package if package != file.path.name else file.root.name,
                 licence=licence,
-                file=label,
+                file=f"{member}#{name}" if name else member,
             ),
-            alphabet,
+            axes,
+            "".join(c if ord(c) in known else " " for c in extra),
         )
+        for name, axes in instances
+    ]
 
 
-def draw_alphabet(pen: ImageFont.FreeTypeFont, size: int, extra: str = "") -> NDArray[np.uint8]:
+def draw_alphabet(
+    pen: ImageFont.FreeTypeFont, size: int, extra: str = "", axes: list[float] | None = None
+) -> NDArray[np.uint8]:
     """Draw A-Z at one scale, each glyph centred to a fraction of a pixel.
 
-    The scale sets the median height to `CAP_HEIGHT`, or less where letters would touch the margin;
-    the widest and the tallest letter do not count, so that a lone swash shrinks itself only.
+    The scale sets the median height to `CAP_HEIGHT`, or less where letters would touch the margin.
+    A letter a quarter larger than the second largest is a lone swash and shrinks itself only.
 
     Args:
         pen: a font at any size.
         size: side of a glyph in pixels.
         extra: further characters, drawn at the capitals' scale; a space stays blank.
+        axes: place on the axes of a variable font.
 
     Returns:
         Ink bright on dark, uint8, shape (26 + extra, size, size).
@@ -228,20 +232,20 @@ def draw_alphabet(pen: ImageFont.FreeTypeFont, size: int, extra: str = "") -> ND
     Raises:
         NoAlphabetError: blank letters, letters all alike, or one that no scale would fit.
     """
+    if axes is not None:
+        pen.set_variation_by_axes(axes)
     probe = [pen.getbbox(letter, anchor="ls") for letter in LETTERS]
     heights = sorted(bottom - top for _, top, _, bottom in probe)
     if heights[3] <= 0:
         raise NoAlphabetError("blank letters")
-    pen = pen.font_variant(size=pen.size * _DRAWN / heights[13]) if not _varied(pen) else pen
+    pen = pen.font_variant(size=pen.size * _DRAWN / heights[13])
+    if axes is not None:  # a variant forgets them
+        pen.set_variation_by_axes(axes)
     drawn = [_ink(pen, letter) for letter in LETTERS]
     wide = np.array([box[2] - box[0] for _, box in drawn])
     high = np.array([box[3] - box[1] for _, box in drawn])
     inner = 1 - 2 * MARGIN
-    side = max(
-        np.median(high) / CAP_HEIGHT,
-        np.partition(wide, -2)[-2] / inner,
-        np.partition(high, -2)[-2] / inner,
-    )
+    side = max(np.median(high) / CAP_HEIGHT, _largest(wide) / inner, _largest(high) / inner)
     if max(wide.max(), high.max()) / inner * _SMALLEST > side:
         raise NoAlphabetError("a letter is far larger than the others")
     glyphs = np.zeros((len(LETTERS) + len(extra), size, size), dtype=np.uint8)
@@ -265,6 +269,12 @@ def draw_alphabet(pen: ImageFont.FreeTypeFont, size: int, extra: str = "") -> ND
     return glyphs
 
 
+def _largest(extents: NDArray[np.int64]) -> float:
+    """The largest extent, or the second largest where the first is a lone swash."""
+    second, first = np.partition(extents, -2)[-2:]
+    return float(first if first <= 1.25 * second else second)
+
+
 def _ink(
     pen: ImageFont.FreeTypeFont, character: str
 ) -> tuple[Image.Image, tuple[int, int, int, int]]:
@@ -279,14 +289,6 @@ def _ink(
     if box is None:
         raise NoAlphabetError("blank letters")
     return picture, box
-
-
-def _varied(pen: ImageFont.FreeTypeFont) -> bool:
-    """Whether the font is variable: `font_variant` would forget the chosen instance."""
-    try:
-        return bool(pen.get_variation_axes())
-    except OSError:
-        return False
 
 
 def _kind(font: TTFont, family: str) -> str:

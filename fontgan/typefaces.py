@@ -68,15 +68,15 @@ class Typefaces:
         """Indices of the faces in a split: 70 / 15 / 15 % of groups, every kind of face in each.
 
         Groups are sorted by kind, then by the hash of their name, and every so-manieth one is held
-        out: adding a family moves few others, and no random number is involved.
+        out: the split depends on the set alone, not on its order or on a random number.
 
         Raises:
             ValueError: an unknown split, or fewer than three groups.
         """
         if name not in SPLITS:
             raise ValueError(f"unknown split {name!r}; choose one of {', '.join(SPLITS)}")
-        kinds: dict[str, str] = {}
-        for face, group in zip(self.faces, self.groups, strict=True):
+        kinds: dict[str, str] = {}  # of the first face of each group, by name
+        for face, group in sorted(zip(self.faces, self.groups, strict=True), key=_by_name):
             kinds.setdefault(group, face.kind)
         groups = sorted(kinds, key=lambda g: (kinds[g], hashlib.sha256(g.encode()).digest()))
         if len(groups) < 3:
@@ -138,7 +138,8 @@ class Typefaces:
                 f"no typefaces at {path}; make them with fontgan.typefaces build"
             )
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file that it cannot read open.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 records = json.loads(stored["records"].tobytes())
                 pages = [stored[name].tobytes() for name in sorted(stored) if name != "records"]
             size, count = records["size"], len(records["faces"])
@@ -177,6 +178,11 @@ class Typefaces:
                         face.file,
                     ]
                 )
+
+
+def _by_name(entry: tuple[Face, object]) -> tuple[str, str, str]:
+    face = entry[0]
+    return face.family.lower(), face.style.lower(), face.file
 
 
 def quantised(glyphs: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -296,7 +302,7 @@ def cleaned(
     Raises:
         ValueError: nothing is left.
     """
-    ordered = sorted(faces, key=lambda f: (f[0].family.lower(), f[0].style.lower(), f[0].file))
+    ordered = sorted(faces, key=_by_name)
     rejections: list[Rejection] = []
     if ordered:
         records, alphabets = [f for f, _ in ordered], quantised(np.stack([g for _, g in ordered]))

@@ -48,12 +48,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _build(options: argparse.Namespace) -> None:
     reference = Typefaces.load(BUILTIN).glyphs if options.reference == "builtin" else None
     typefaces, rejections = build(options.fonts, options.size, reference, progress=True)
+    typefaces.split("train")  # a set too small to split is an error before anything is written
     typefaces.save(options.out)
-    stem = options.out.with_suffix("")
-    typefaces.attribution(stem.with_suffix(".csv"))
+    stem = options.out.name.removesuffix(".npz")
+    typefaces.attribution(options.out.with_name(f"{stem}.csv"))
     dropped = "".join(f"{r.file}\t{r.reason}\n" for r in rejections)
-    stem.with_suffix(".dropped.tsv").write_text(dropped, encoding="utf-8")
-    contact_sheet(typefaces).save(stem.with_suffix(".png"))
+    options.out.with_name(f"{stem}.dropped.tsv").write_text(dropped, encoding="utf-8")
+    contact_sheet(typefaces).save(options.out.with_name(f"{stem}.png"))
     if options.near:
         collect(options.fonts, typefaces).save(options.near)
     _report(typefaces, [r.reason for r in rejections], options.out)
