@@ -28,6 +28,7 @@ from fontgan.rendering import find_fonts, render_all
 from fontgan.typefaces import cleaned
 from fontgan.variants import VanillaGAN
 
+pytestmark = pytest.mark.slow  # not a test of anything: `make bench` runs it
 REFERENCE_MS = 85  # what the reference step takes on the machine that times are quoted for
 
 
