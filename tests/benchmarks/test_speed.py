@@ -28,7 +28,11 @@ from fontgan.rendering import find_fonts, render_all
 from fontgan.typefaces import cleaned
 from fontgan.variants import VanillaGAN
 
-pytestmark = pytest.mark.slow  # not a test of anything: `make bench` runs it
+pytestmark = [
+    pytest.mark.slow,  # not a test of anything: `make bench` runs it
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training.*"),
+]
 REFERENCE_MS = 85  # what the reference step takes on the machine that times are quoted for
 
 
