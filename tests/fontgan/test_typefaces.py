@@ -159,6 +159,18 @@ def test_the_groups_of_the_builtin_set_can_be_found_again(builtin: Typefaces):
     assert grouped(builtin.glyphs, families) == builtin.groups
 
 
+def test_the_builtin_set_is_what_the_code_draws(builtin: Typefaces, rendered: Rendered):
+    """Fonts that matplotlib ships too, of the same version: drawn today they are the same."""
+    place = {(face.family, face.style): i for i, face in enumerate(builtin.faces)}
+    shared = [(f, g) for f, g in rendered if (f.family, f.style) in place]
+    assert len(shared) >= 4
+    distances = {}
+    for face, alphabet in shared:
+        pair = np.stack([quantised(alphabet), builtin.glyphs[place[face.family, face.style]]])
+        distances[face.file] = float(relative_distances(pair)[0, 1])
+    assert {file: d for file, d in distances.items() if d >= DUPLICATE} == {}
+
+
 # Splits.
 
 
