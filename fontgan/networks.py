@@ -171,7 +171,7 @@ class Generator(nn.Module):
         self.dimensions = dimensions + modes
         first = nn.Linear(dimensions + modes, 128)
         with torch.no_grad():
-            first.weight[:, :dimensions].normal_(std=dimensions**-0.5)
+            first.weight[:, :dimensions].normal_(std=max(dimensions, 1) ** -0.5)
             first.weight[:, dimensions:].normal_(std=mode_scale)
         self.mapping = nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Linear(128, 128))
         half = width // 2
