@@ -218,7 +218,8 @@ def draw_alphabet(
     """Draw A-Z at one scale, each glyph centred to a fraction of a pixel.
 
     The scale sets the median height to `CAP_HEIGHT`, or less where letters would touch the margin.
-    A letter a quarter larger than the second largest is a lone swash and shrinks itself only.
+    Neither the largest letter counts nor a lone swash, a quarter larger than all others: they
+    shrink themselves only.
 
     Args:
         pen: a font at any size.
@@ -270,9 +271,11 @@ def draw_alphabet(
 
 
 def _largest(extents: NDArray[np.int64]) -> float:
-    """The largest extent, or the second largest where the first is a lone swash."""
-    second, first = np.partition(extents, -2)[-2:]
-    return float(first if first <= 1.25 * second else second)
+    """The second largest extent, when a lone swash, a quarter larger than the rest, is out."""
+    ordered = np.sort(extents)
+    if ordered[-1] > 1.25 * ordered[-2]:
+        ordered = ordered[:-1]
+    return float(ordered[-2])
 
 
 def _ink(

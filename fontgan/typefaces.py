@@ -105,7 +105,8 @@ class Typefaces:
             .reshape(rows * size, _COLUMNS * letters * size)
         )
         pages = []
-        step = 16_000 // size * size
+        # WebP allows 16,383 rows, and Pillow takes a larger page for a decompression bomb.
+        step = min(16_000, 80_000_000 // sheet.shape[1]) // size * size
         for top in range(0, rows * size, step):
             page = io.BytesIO()
             Image.fromarray(sheet[top : top + step]).save(

@@ -357,10 +357,6 @@ def test_too_few_faces_to_vouch_are_believed(tmp_path: Path):
 # Folders.
 
 
-leaky = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@leaky
 def test_bad_files_of_a_folder_are_told_and_the_others_come_out(tmp_path: Path):
     for name in ("cmss10.ttf", "cmr10.ttf", "STIXSizOneSymReg.ttf"):
         shutil.copy(REAL / name, tmp_path)
@@ -375,7 +371,6 @@ def test_bad_files_of_a_folder_are_told_and_the_others_come_out(tmp_path: Path):
     assert reasons["cut.ttf"].startswith("unreadable: ")
 
 
-@leaky
 def test_nothing_left_names_the_reasons(tmp_path: Path):
     (tmp_path / "notes.ttf").write_text("a text file")
     shutil.copy(REAL / "STIXSizOneSymReg.ttf", tmp_path)
@@ -540,7 +535,6 @@ def test_build_writes_the_set_and_what_belongs_to_it(tmp_path: Path):
     assert "rendering" in done.stdout  # the progress bar
 
 
-@leaky
 @pytest.mark.parametrize("case", ["empty", "missing", "no letters", "too small"])
 def test_a_bad_folder_is_one_line_and_leaves_earlier_results(case: str, tmp_path: Path):
     fonts = tmp_path / "fonts"
