@@ -1,11 +1,15 @@
 """What callbacks ask of a module and of its data, and how to draw without disturbing a run."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 DRAWN_AT_ONCE = 500
@@ -77,3 +81,36 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         finally:
             for part, training in modes:
                 part.training = training
+
+
+class GrooveData(Protocol):
+    """What callbacks ask of a datamodule of bars; `reference` gives the same object each time."""
+
+    def reference(self, split: str) -> Any: ...
+
+
+def groove_data(trainer: Trainer) -> GrooveData:
+    """The datamodule of the run.
+
+    Raises:
+        ValueError: there is none, or its splits hold no bars.
+    """
+    data = getattr(trainer, "datamodule", None)
+    if not hasattr(data, "reference") or not hasattr(data, "kit"):
+        raise ValueError(
+            f"measuring grooves needs a datamodule with `reference` and `kit`, got {data!r}; "
+            "choose data of bars, or leave out the callbacks that measure them"
+        )
+    return cast(GrooveData, data)
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write one compressed file of arrays, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

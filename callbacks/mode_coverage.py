@@ -1,6 +1,5 @@
 """Mode coverage over a run: how many letters the generator draws, measured by a judge."""
 
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from callbacks.draws import Glyphs, draw, letter_data
+from callbacks.draws import Glyphs, draw, letter_data, write_arrays
 from callbacks.figures import BLUE, GREY, SKY, VERMILION, drawing, epochs_axis
 
 Values = dict[str, float]
@@ -165,11 +164,4 @@ def save_samples(path: Path, images: Tensor) -> None:
     """
     array = images.cpu().numpy()
     array = array[:, 0] if array.shape[1] == 1 else np.moveaxis(array, 1, -1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, images=array)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_arrays(path, images=array)

@@ -1,1 +1,1 @@
-"""Hierarchical VAEs on drum patterns, and posterior collapse: which latents carry nothing?"""
+"""A hierarchical VAE on drum grooves, and posterior collapse: which latent dimensions live."""

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN, REFUSED, Judge
-from fontgan.junk import TRAINED, UNSEEN, blurred, uniform
+from fontgan.junk import TRAINED, UNSEEN, blend, blurred, uniform
 from fontgan.near_letters import NearLetters
 
 # Kinds drawn more often are the ones hardest to tell from letters.
@@ -30,7 +30,8 @@ _WEIGHTS = {
 }
 _NEAR_WEIGHT = 2.0
 TensorList = tuple[Tensor, ...] | list[Tensor]
-_ACCEPT = 0.95  # share of validation letters that the threshold lets pass
+_BLENDS = 0.02  # share of blends of validation letters that the threshold lets pass
+_LOWEST = 0.05  # threshold where blends alone would allow a lower one
 
 
 def disturbed(glyphs: Tensor, generator: Generator) -> Tensor:
@@ -153,16 +154,30 @@ def _sized(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images.float(), (size, size), mode="area").round().to(torch.uint8)
 
 
-def calibrate(judge: Judge, validation: GlyphSet) -> None:
-    """Set the temperature by likelihood, and the threshold that lets `_ACCEPT` of letters pass."""
+def calibrate(judge: Judge, validation: GlyphSet, seed: int = 0) -> None:
+    """Set the temperature by likelihood of validation letters, and the threshold by their blends.
+
+    Blends are the kind that is hardest to refuse among those that are surely no letters: the
+    threshold lets `_BLENDS` of them pass, and how many letters pass then is what it is.
+    """
     with torch.no_grad():
-        parts = [judge(part.float() / 255)[0] for part in validation.images.split(500)]
-    logits = torch.cat(parts)
-    candidates = torch.linspace(0.3, 2.0, 171)
-    losses = [F.cross_entropy(logits[:, :REFUSED] / t, validation.letters) for t in candidates]
-    judge.temperature.fill_(candidates[int(torch.stack(losses).argmin())])
-    best = (logits / judge.temperature).softmax(1)[:, :REFUSED].amax(1)
-    judge.threshold.fill_(best.quantile(1 - _ACCEPT))
+        letters = _logits(judge, validation.images.float() / 255)
+        candidates = torch.linspace(0.3, 2.0, 171)
+        losses = [F.cross_entropy(letters[:, :REFUSED] / t, validation.letters) for t in candidates]
+        judge.temperature.fill_(candidates[int(torch.stack(losses).argmin())])
+        generator = Generator().manual_seed(seed)
+        order = torch.randperm(len(validation.letters), generator=generator)
+        blends = [
+            blend(validation.images[part].float() / 255, validation.letters[part], generator)
+            for part in order.split(250)
+        ]
+        logits = _logits(judge, torch.cat(blends))
+        best = (logits / judge.temperature).softmax(1)[:, :REFUSED].amax(1)
+        judge.threshold.fill_(max(_LOWEST, float(best.quantile(1 - _BLENDS))))
+
+
+def _logits(judge: Judge, images: Tensor) -> Tensor:
+    return torch.cat([judge(part)[0] for part in images.split(500)])
 
 
 def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:

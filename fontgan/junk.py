@@ -213,6 +213,21 @@ def smears(glyphs: Tensor, letters: Tensor, generator: Generator) -> Tensor:
     return pictures.clamp(0, 1)
 
 
+def waves(glyphs: Tensor, letters: Tensor, generator: Generator) -> Tensor:
+    """One to three plane waves of two to three and a half periods, in any direction."""
+    n = len(glyphs)
+    x, y = grid(glyphs)
+    total = torch.zeros_like(glyphs)
+    for place in range(3):
+        angle = uniform(generator, (n, 1, 1, 1), 0, math.pi)
+        pitch = uniform(generator, (n, 1, 1, 1), 2, 3.5) * math.pi
+        phase = uniform(generator, (n, 1, 1, 1), 0, 2 * math.pi)
+        present = torch.rand((n, 1, 1, 1), generator=generator) < (1.0, 0.5, 0.3)[place]
+        total = total + present * torch.sin(pitch * (x * angle.cos() + y * angle.sin()) + phase)
+    slope = uniform(generator, (n, 1, 1, 1), 0.3, 3)
+    return (total * slope + uniform(generator, (n, 1, 1, 1), 0, 1)).clamp(0, 1)
+
+
 # Kinds that no judge has been trained on.
 
 
@@ -288,7 +303,7 @@ TRAINED: dict[str, Junk] = {
     f.__name__: f
     for f in (
         *(noise, blank, blend, overlay, halves, shuffled),
-        *(washed, eroded, broken, mirrored, bars, smears),
+        *(washed, eroded, broken, mirrored, bars, smears, waves),
     )
 }
 UNSEEN: dict[str, Junk] = {

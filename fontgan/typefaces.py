@@ -34,6 +34,7 @@ VERSION = 1  # of drawing and cleaning: a cache of another version is not used
 DUPLICATE = 0.01  # relative squared distance below which two alphabets are one
 LINK = 0.02  # ... below which they are of one group
 LEGIBLE = 0.6  # share of a face's letters that its neighbours must read; Greek on Latin reaches .54
+_SALT = "2"  # of the split; a new one draws new held-out groups, once the old ones were looked at
 _LEVELS = 16  # grey levels kept in a file; 256 would triple its size
 _COLUMNS = 2  # alphabets side by side in the stored sheet: WebP allows 16,383 rows
 
@@ -59,9 +60,9 @@ class Typefaces:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of glyphs and groups: two sets with the same digest train the same models."""
+        """Digest of glyphs, groups and split: sets with the same digest train the same models."""
         digest = hashlib.sha256(np.ascontiguousarray(self.glyphs).tobytes())
-        digest.update("\n".join(self.groups).encode())
+        digest.update("\n".join([_SALT, *self.groups]).encode())
         return digest.hexdigest()[:12]
 
     def split(self, name: str) -> NDArray[np.int64]:
@@ -78,7 +79,9 @@ class Typefaces:
         kinds: dict[str, str] = {}  # of the first face of each group, by name
         for face, group in sorted(zip(self.faces, self.groups, strict=True), key=_by_name):
             kinds.setdefault(group, face.kind)
-        groups = sorted(kinds, key=lambda g: (kinds[g], hashlib.sha256(g.encode()).digest()))
+        groups = sorted(
+            kinds, key=lambda g: (kinds[g], hashlib.sha256((_SALT + g).encode()).digest())
+        )
         if len(groups) < 3:
             raise ValueError(
                 f"{len(groups)} group(s) of typefaces cannot make a training, a validation and a "

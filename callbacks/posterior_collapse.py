@@ -1,0 +1,191 @@
+"""Which latent dimensions live: KL, activity, information and worth of each, epoch by epoch."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from callbacks.draws import groove_data, undisturbed
+from callbacks.figures import BLUE, GREY, INK, ORANGE, VERMILION, drawing, epochs_axis
+
+Values = dict[str, float]
+LEVELS = ("high", "low")
+COLLAPSED = 0.01
+"""Nats of KL below which a dimension counts as collapsed in the heat map, as in the report."""
+
+
+class Measure(Protocol):
+    """Measures of a model's latents; each leaves the model as it was."""
+
+    def collapse(self, module: Any, bars: Tensor) -> Values: ...
+    def variances(self, module: Any, bars: Tensor) -> dict[str, list[float]]: ...
+
+
+class PosteriorCollapse(Callback):
+    """Measures every latent dimension on validation bars in epochs, on test bars at the end.
+
+    ```yaml
+    posterior_collapse:
+      _target_: callbacks.posterior_collapse.PosteriorCollapse
+      measure:
+        _target_: drumvae.metrics.GrooveMeasures
+      bars: 500              # at most, in epochs; all of them at the end
+      every_n_epochs: 1
+    ```
+
+    Logs `kl_high/0` …, `cost_high/0` …, `active/…`, `earning/…`, `information/…`, `aggregate/…` and
+    `reconstruction/f1`. Writes `figures/posterior_collapse.png`, a heat map dimension × epoch, and
+    `figures/active_units.png`, the number of active units at every threshold.
+
+    Attributes:
+        history: a row for each measured epoch (counted from 1).
+        verdict: one sentence, once a test has ended.
+    """
+
+    def __init__(self, measure: Measure, bars: int = 500, every_n_epochs: int = 1) -> None:
+        if bars < 2 or every_n_epochs < 1:
+            raise ValueError("posterior_collapse needs bars >= 2 and every_n_epochs >= 1")
+        self.measure, self.bars, self.every_n_epochs = measure, bars, every_n_epochs
+        self.history: list[Values] = []
+        self.verdict: str | None = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs:
+            return
+        bars = groove_data(trainer).reference("validate").tensor[: self.bars].to(pl_module.device)
+        values = self._measured(pl_module, bars)
+        kept = ("kl_", "active/", "earning/", "information/")
+        self.history.append(
+            {"epoch": epoch} | {k: v for k, v in values.items() if k.startswith(kept)}
+        )
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        bars = groove_data(trainer).reference("test").tensor.to(pl_module.device)
+        values = self._measured(pl_module, bars)
+        parts = []
+        for level in LEVELS:
+            n = len(dimensions(values, level))
+            parts.append(
+                f"z_{level}: {values[f'earning/{level}']:.0f} of {n} dimensions earn their place, "
+                f"{values[f'active/{level}']:.0f} are active, "
+                f"{values[f'information/{level}']:.2f} nats of information"
+            )
+        self.verdict = "; ".join(parts)
+        with undisturbed(pl_module):
+            variances = self.measure.variances(pl_module, bars)
+        if trainer.is_global_zero:
+            with drawing(trainer, "active_units", width=8, height=5) as figure:
+                draw_active(figure, variances)
+        self._draw(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._draw(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": [dict(row) for row in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = [dict(row) for row in state_dict["history"]]
+
+    def _measured(self, module: LightningModule, bars: Tensor) -> Values:
+        with undisturbed(module):
+            values = self.measure.collapse(module, bars)
+        module.log_dict(values, sync_dist=True)
+        return values
+
+    def _draw(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero or not self.history:
+            return
+        with drawing(trainer, "posterior_collapse", width=11, height=7) as figure:
+            draw_heat_map(figure, self.history)
+
+
+def dimensions(row: Values, level: str) -> list[str]:
+    """Names of a level's KL measures, in the order of the dimensions."""
+    names = [name for name in row if name.startswith(f"kl_{level}/")]
+    return sorted(names, key=lambda name: int(name.rpartition("/")[2]))
+
+
+def draw_heat_map(figure: Figure, history: list[Values]) -> None:
+    """KL of each dimension over epochs, z_high above z_low; what is below 0.01 nat is marked."""
+    epochs = [row["epoch"] for row in history]
+    step = epochs[1] - epochs[0] if len(epochs) > 1 else 1
+    edges = np.array([epochs[0] - step, *epochs], dtype=float)
+    counts = [len(dimensions(history[0], level)) for level in LEVELS]
+    both = figure.subplots(2, 1, sharex=True, height_ratios=counts, squeeze=False)[:, 0]
+    mesh = None
+    for axes, level in zip(both, LEVELS, strict=True):
+        names = dimensions(history[0], level)
+        kl = np.array([[row[name] for name in names] for row in history]).T
+        rows = np.arange(len(names) + 1) - 0.5
+        mesh = axes.pcolormesh(
+            edges, rows, np.clip(kl, 1e-3, None), cmap="viridis", norm=LogNorm(1e-3, 3)
+        )
+        axes.hlines(rows, edges[0], edges[-1], color="white", linewidth=1.5)
+        dead = kl < COLLAPSED
+        died = np.argwhere(dead[:, 1:] & ~dead[:, :-1])
+        axes.plot(
+            [(edges[e + 1] + edges[e + 2]) / 2 for _, e in died], [d for d, _ in died],
+            "X", color=VERMILION, markersize=9, markeredgecolor="white", linestyle="",
+        )  # fmt: skip
+        for number, last in enumerate(kl[:, -1]):
+            axes.annotate(
+                f"{last:.2f}" + (" dead" if last < COLLAPSED else ""), (1, number),
+                xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+                va="center", fontsize=11, color=VERMILION if last < COLLAPSED else INK,
+                annotation_clip=False,
+            )  # fmt: skip
+        axes.set_yticks(range(len(names)), [str(i) for i in range(len(names))])
+        axes.set_ylabel(f"z_{level}")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.invert_yaxis()
+    alive = sum(row >= COLLAPSED for row in _last(history))
+    both[0].set_title(
+        f"KL of each latent dimension: {alive} of {sum(counts)} above {COLLAPSED} nat "
+        f"after epoch {epochs[-1]:.0f} (✕ where one falls below)"
+    )
+    epochs_axis(both[1], epochs[-1])
+    both[1].set_xlim(edges[0], edges[-1])
+    if mesh is not None:
+        bar = figure.colorbar(mesh, ax=list(both), pad=0.09, aspect=40, extend="both")
+        bar.set_label("KL (nats)")
+        bar.outline.set_visible(False)  # pyright: ignore
+
+
+def _last(history: list[Values]) -> list[float]:
+    row = history[-1]
+    return [row[name] for level in LEVELS for name in dimensions(row, level)]
+
+
+def draw_active(figure: Figure, variances: dict[str, list[float]]) -> None:
+    """How many units count as active, at every threshold of the variance of their means."""
+    axes = figure.subplots()
+    thresholds = np.logspace(-5, 1, 200)
+    for level, colour in zip(LEVELS, (ORANGE, BLUE), strict=True):
+        values = np.array(variances[level])
+        counts = (values[None] > thresholds[:, None]).sum(1)
+        axes.step(
+            thresholds, counts, where="post", color=colour, label=f"z_{level} ({len(values)})"
+        )
+    axes.axvline(0.01, color=GREY, linestyle=":", linewidth=1.5)
+    axes.annotate(
+        "0.01", (0.01, 1), xycoords=("data", "axes fraction"), xytext=(4, -12),
+        textcoords="offset points", color=GREY, fontsize=10,
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set(
+        title="Active units", xlabel="threshold of the variance of the posterior mean",
+        ylabel="units above it", ylim=(0, None),
+    )  # fmt: skip
+    axes.legend()

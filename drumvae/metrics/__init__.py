@@ -1,0 +1,25 @@
+"""Measures of latents, likelihood, styles and reconstructions."""
+
+from drumvae.metrics.collapse import active_curve, active_units, cost_of_replacing
+from drumvae.metrics.information import Information, aggregate, information
+from drumvae.metrics.likelihood import log_mean_weights, negative_log_likelihood
+from drumvae.metrics.measures import GrooveMeasures
+from drumvae.metrics.reconstruction import onset_f1
+from drumvae.metrics.style import Separation, probe, separation, style_information
+
+__all__ = [
+    "GrooveMeasures",
+    "Information",
+    "Separation",
+    "active_curve",
+    "active_units",
+    "aggregate",
+    "cost_of_replacing",
+    "information",
+    "log_mean_weights",
+    "negative_log_likelihood",
+    "onset_f1",
+    "probe",
+    "separation",
+    "style_information",
+]

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+from drumvae.grooves import GMD_KIT, REPORT_KIT, Groove, Losses
+from drumvae.midi import CHANNEL, read_midi, read_performance, write_midi
+
+
+def random_groove(seed: int, steps: int = 32, tempo: float = 97.3, kit=GMD_KIT) -> Groove:
+    rng = np.random.default_rng(seed)
+    hits = rng.random((steps, 9)) < 0.25
+    hits[0, 0] = hits[-1, 1] = True
+    velocities = (hits * rng.integers(1, 128, hits.shape) / 127).astype(np.float32)
+    offsets = (hits * rng.uniform(-0.49, 0.49, hits.shape)).astype(np.float32)
+    return Groove(hits, velocities, offsets, tempo, kit=kit)
+
+
+def written(path: Path, *messages: mido.Message | mido.MetaMessage, ticks: int = 480) -> Path:
+    file = mido.MidiFile(ticks_per_beat=ticks)
+    file.tracks.append(mido.MidiTrack(messages))
+    file.save(path)
+    return path
+
+
+def stroke(note: int, velocity: int = 100, time: int = 0, channel: int = CHANNEL) -> mido.Message:
+    return mido.Message("note_on", note=note, velocity=velocity, time=time, channel=channel)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("tempo", [40.0, 97.3, 250.0])
+def test_writing_and_reading_keeps_hits_velocities_and_onsets(tmp_path, seed, tempo):
+    groove = random_groove(seed, tempo=tempo)
+    write_midi(groove, tmp_path / "a.mid")
+    again, lost = read_midi(tmp_path / "a.mid", GMD_KIT)
+    assert (again.hits == groove.hits).all()
+    assert np.abs(again.velocities - groove.velocities).max() <= 1 / 127 + 1e-6
+    assert np.abs(again.onsets() - groove.onsets()).max() <= 0.001
+    assert again.tempo == pytest.approx(tempo, rel=1e-4)
+    assert lost == Losses(0, 0)
+
+
+def test_a_hit_before_the_first_step_brings_a_lead_in_that_is_left_out_again(tmp_path):
+    groove = random_groove(0)
+    groove.offsets[0, 0] = -0.4
+    write_midi(groove, tmp_path / "a.mid")
+    first = min(n.beat for n in read_performance(tmp_path / "a.mid").notes)
+    assert first == pytest.approx(-0.1, abs=0.001)
+    assert all(t >= 0 for t in np.diff([m.time for m in mido.MidiFile(tmp_path / "a.mid")]) * 0)
+    again, _ = read_midi(tmp_path / "a.mid", GMD_KIT)
+    assert again.steps == groove.steps
+    assert again.offsets[0, 0] == pytest.approx(-0.4, abs=0.005)
+
+
+def test_an_empty_last_bar_survives(tmp_path):
+    groove = random_groove(1)
+    silent = Groove(
+        *(np.concatenate([part[:16], part[:16] * 0]).astype(part.dtype)
+          for part in (groove.hits, groove.velocities, abs(groove.offsets))),
+        kit=GMD_KIT,
+    )  # fmt: skip
+    write_midi(silent, tmp_path / "a.mid")
+    assert read_midi(tmp_path / "a.mid", GMD_KIT)[0].steps == 32
+
+
+def test_other_voices_are_counted_and_other_channels_are_no_drums(tmp_path):
+    path = written(
+        tmp_path / "a.mid",
+        *(stroke(36), stroke(56, time=10), stroke(36, time=1, channel=0), stroke(38, 0, 5)),
+    )
+    groove, lost = read_midi(path, GMD_KIT)
+    assert groove.hits.sum() == 1
+    assert lost == Losses(0, 1)
+
+
+def test_mid_toms_reach_a_kit_without_them(tmp_path):
+    path = written(tmp_path / "a.mid", stroke(47))
+    groove, _ = read_midi(path, REPORT_KIT)
+    assert groove.hits[0, REPORT_KIT.voices.index("low_tom")]
+
+
+def test_the_standard_tempo_and_meter_hold_where_none_is_said(tmp_path):
+    performance = read_performance(written(tmp_path / "a.mid", stroke(36)))
+    assert performance.tempo_at(0) == 120
+    assert performance.meter == (4, 4)
+
+
+def test_tempo_changes_are_kept(tmp_path):
+    path = written(
+        tmp_path / "a.mid",
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(100)),
+        stroke(36),
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(50), time=480 * 4),
+        stroke(36),
+    )
+    performance = read_performance(path)
+    assert performance.tempo_at(0) == pytest.approx(100)
+    assert performance.tempo_at(3.9) == pytest.approx(100)
+    assert performance.tempo_at(4) == pytest.approx(50)
+
+
+def test_bad_files_are_refused_with_a_reason(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no MIDI file"):
+        read_performance(tmp_path / "none.mid")
+    (tmp_path / "text.mid").write_text("no music")
+    with pytest.raises(ValueError, match="no MIDI file, or a damaged one"):
+        read_performance(tmp_path / "text.mid")
+    whole = written(tmp_path / "whole.mid", *(stroke(36, time=9) for _ in range(50)))
+    (tmp_path / "cut.mid").write_bytes(whole.read_bytes()[:90])
+    with pytest.raises(ValueError, match="damaged"):
+        read_performance(tmp_path / "cut.mid")
+    with pytest.raises(ValueError, match="no drums"):
+        read_performance(written(tmp_path / "piano.mid", stroke(60, channel=0)))
+    zero = whole.read_bytes()
+    (tmp_path / "zero.mid").write_bytes(zero[:12] + b"\0\0" + zero[14:])
+    with pytest.raises(ValueError, match="0 ticks"):
+        read_performance(tmp_path / "zero.mid")
+    (tmp_path / "long.mid").write_bytes(b"MThd" + bytes(3_000_001))
+    with pytest.raises(ValueError, match="no drum track needs more"):
+        read_performance(tmp_path / "long.mid")
+
+
+def test_a_file_that_changes_its_meter_is_refused(tmp_path):
+    path = written(
+        tmp_path / "a.mid",
+        mido.MetaMessage("time_signature", numerator=4, denominator=4),
+        stroke(36),
+        mido.MetaMessage("time_signature", numerator=3, denominator=4, time=1920),
+        stroke(36),
+    )
+    with pytest.raises(ValueError, match=r"4/4, 3/4"):
+        read_performance(path)
+
+
+def test_a_million_notes_are_too_many(tmp_path):
+    # Four bytes a note: the limit on size is the limit on notes.
+    data = bytes([0, 0x99, 36, 100]) * 10**6
+    header = b"MThd" + (6).to_bytes(4, "big") + bytes([0, 0, 0, 1, 1, 224])
+    track = b"MTrk" + len(data).to_bytes(4, "big") + data
+    (tmp_path / "a.mid").write_bytes(header + track)
+    with pytest.raises(ValueError, match="no drum track needs more"):
+        read_performance(tmp_path / "a.mid")
