@@ -141,7 +141,10 @@ class HierarchicalVAE(LightningModule):
     # Training.
 
     def configure_optimizers(self) -> Optimizer:
-        return self.optimizer(self.networks.parameters())
+        # Weight decay is for weights: decayed biases would pull every cell towards one half.
+        weights = [p for p in self.networks.parameters() if p.ndim > 1]
+        others = [p for p in self.networks.parameters() if p.ndim <= 1]
+        return self.optimizer([{"params": weights}, {"params": others, "weight_decay": 0.0}])
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Losses:
         bars = batch[0]

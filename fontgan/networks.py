@@ -161,7 +161,7 @@ class Generator(nn.Module):
         channels: int = 1,
         dimensions: int = 64,
         modes: int = 64,
-        mode_scale: float = 0.4,
+        mode_scale: float = 0.7,
         width: int = 64,
         blocks: int = 1,
     ) -> None:

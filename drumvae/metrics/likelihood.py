@@ -8,7 +8,7 @@ from torch import Tensor
 
 from drumvae.gaussian import standard
 
-_ROWS = 20_000  # decoded at once
+_ROWS = 2000  # decoded at once: what fits into a processor's cache is twice as fast
 
 
 def log_mean_weights(log_weights: Tensor, k: int) -> Tensor:

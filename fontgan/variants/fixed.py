@@ -18,7 +18,6 @@ import math
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -54,57 +53,6 @@ class BalancedRates:
         return (factor.log() + step).exp().clamp(1 / self.most, self.most)
 
 
-class Augmentation:
-    """Small affine movements of what the discriminator sees, real and generated alike.
-
-    With few thousand pictures the discriminator would learn them by heart; moved ones it cannot.
-    Gradients go through (Zhao et al. 2020, "Differentiable Augmentation"), and since a picture is
-    left as it is with some probability, the movements do not leak into the generator (Karras et al.
-    2020, "Training GANs with Limited Data").
-
-    Args:
-        share: of pictures that are moved.
-        shift: largest shift, share of the side.
-        stretch: largest stretch of width and height, as a factor above 1.
-        shear: largest shear.
-        turn: largest rotation in degrees.
-    """
-
-    def __init__(
-        self,
-        share: float = 0.8,
-        shift: float = 0.08,
-        stretch: float = 1.12,
-        shear: float = 0.12,
-        turn: float = 6.0,
-    ) -> None:
-        if not 0 <= share < 1 or min(shift, shear, turn) < 0 or stretch < 1:
-            raise ValueError(
-                "augmentation needs 0 <= share < 1, stretch >= 1 and no negative movement"
-            )
-        self.share, self.shift, self.stretch = share, shift, stretch
-        self.shear, self.turn = shear, math.radians(turn)
-
-    def __call__(self, pictures: Tensor) -> Tensor:
-        """Pictures in [-1, 1], moved over black, same shape."""
-        n = len(pictures)
-        spread = 2 * torch.rand(n, 6, device=pictures.device) - 1
-        spread = spread * (torch.rand(n, 1, device=pictures.device) < self.share)
-        across, down, wide, high, lean, angle = spread.unbind(1)
-        angle = angle * self.turn
-        wide, high = self.stretch**wide, self.stretch**high
-        rows = torch.stack(
-            [
-                *(wide * angle.cos(), lean * self.shear - angle.sin(), across * 2 * self.shift),
-                *(angle.sin(), high * angle.cos(), down * 2 * self.shift),
-            ],
-            1,
-        ).view(n, 2, 3)
-        grid = F.affine_grid(rows, list(pictures.shape), align_corners=False)
-        # Outside of a picture there is black, which is -1 in it.
-        return F.grid_sample(pictures + 1, grid, align_corners=False) - 1
-
-
 class FixedGAN(GAN):
     """Pairing loss with R1 and R2, loss normalisation, balanced learning rates, and a falling rate.
 
@@ -120,7 +68,6 @@ class FixedGAN(GAN):
             driven to all black or all white at once, from where no gradient leads back.
         fall_from: share of the run after which both rates fall to 2 % along a cosine; 1 for never.
         pairing: the relativistic pairing loss; otherwise the non-saturating one.
-        augment: moves what the discriminator sees; None for nothing.
         **options: see `GAN`.
     """
 
@@ -137,7 +84,6 @@ class FixedGAN(GAN):
         rise_over: int = 0,
         fall_from: float = 0.5,
         pairing: bool = True,
-        augment: Augmentation | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -149,13 +95,11 @@ class FixedGAN(GAN):
         self.gamma, self.penalty_every, self.normalise = gamma, penalty_every, normalise
         self.balance, self.pairing = balance, pairing
         self.rise_over, self.fall_from = rise_over, fall_from
-        self.augment = augment or (lambda pictures: pictures)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("rate", torch.ones(()))
         self._update: Tensor | None = None
 
     def discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
-        real, fake = self.augment(real), self.augment(fake)
         if not self.pairing:
             losses = super().discriminator_losses(real, fake)
         else:
@@ -174,7 +118,6 @@ class FixedGAN(GAN):
         return losses
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> Losses:
-        real, fake = self.augment(real), self.augment(fake)
         if not self.pairing:
             return super().generator_losses(real, fake)
         with torch.no_grad():

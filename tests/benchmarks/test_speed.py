@@ -16,10 +16,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
-from lightning import Trainer
+from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch import Callback
+from omegaconf import DictConfig
 from torch import Tensor
 
+from drumvae.gaussian import standard
 from fontgan.data import BuiltinTypefaces
 from fontgan.judge import Judge
 from fontgan.networks import ReportDiscriminator, ReportGenerator
@@ -100,23 +102,19 @@ def test_reference_step():
     print(f"\nreference step: {1000 * reference_seconds():.0f} ms")
 
 
-def test_trainer_against_a_bare_loop(tmp_path: Path):
-    """Blocks of both take turns, so that a machine whose speed drifts slows both alike."""
-    batches, rounds = 40, 6
-    data = BuiltinTypefaces(batches_per_epoch=batches)
-    step, adam = bare_step(), functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
-    gan = VanillaGAN(ReportGenerator(), ReportDiscriminator(), adam, adam)
+def turns(
+    module: LightningModule,
+    data: LightningDataModule,
+    callbacks: list[Callback],
+    bare: Callable[[], None],
+    folder: Path,
+    rounds: int = 6,
+) -> None:
+    """Batches a second of the Trainer over those of a bare loop.
 
-    def bare() -> None:
-        loader = data.train_dataloader()
-        for images, *_ in loader:
-            step(images * 2 - 1)
-
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("fontgan", overrides=["name=bench", "gan=vanilla"])
-    entries = {name: config.callbacks[name] for name in ("gradient_balance", "run_summary")}
+    Blocks of both take turns, so that a machine whose speed drifts slows both alike.
+    """
     taken: dict[str, list[float]] = {"bare": [], "trainer": []}
-    callbacks = [instantiate(entry) for entry in entries.values()]
     clock: list[float] = []
 
     class Turns(Callback):
@@ -138,13 +136,56 @@ def test_trainer_against_a_bare_loop(tmp_path: Path):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=tmp_path,
+        default_root_dir=folder,
         accelerator="cpu",
     )
-    trainer.fit(gan, datamodule=data)
+    trainer.fit(module, datamodule=data)
     ratios = [b / t for b, t in zip(taken["bare"][1:], taken["trainer"][1:], strict=True)]
     print(f"\nbatches a second, Trainer over bare loop: {statistics.median(ratios):.3f}")
     print("  each turn: " + " ".join(f"{ratio:.2f}" for ratio in ratios))
+
+
+def composed(app: str, *overrides: str) -> DictConfig:
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose(app, overrides=["name=bench", *overrides])
+
+
+def test_gan_trainer_against_a_bare_loop(tmp_path: Path):
+    data = BuiltinTypefaces(batches_per_epoch=40)
+    step, adam = bare_step(), functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+    gan = VanillaGAN(ReportGenerator(), ReportDiscriminator(), adam, adam)
+
+    def bare() -> None:
+        for images, *_ in data.train_dataloader():
+            step(images * 2 - 1)
+
+    entries = composed("fontgan", "gan=vanilla").callbacks
+    callbacks = [instantiate(entries[name]) for name in ("gradient_balance", "run_summary")]
+    turns(gan, data, callbacks, bare, tmp_path)
+
+
+def test_vae_trainer_against_a_bare_loop(tmp_path: Path):
+    config = composed("drumvae", "data.batches_per_epoch=100")
+    data = instantiate(config.data, _convert_="all")
+    vae, plain = (instantiate(config.vae, _convert_="all") for _ in range(2))
+    networks, averaged = plain.networks, plain.averaged
+    optimizer = plain.configure_optimizers()
+
+    def bare() -> None:
+        for bars, _ in data.train_dataloader():
+            x = bars[:, :1]
+            q = networks.posterior(x)
+            outputs = networks.outputs(q.z_high, q.z_low)
+            kl = q.high.kl(standard(q.z_high)).sum(1) + q.low.kl(q.low_prior).sum(1)
+            loss = (kl - plain.likelihood.log_density(outputs, x)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(networks.parameters(), 5.0)
+            optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_([*averaged.parameters()], [*networks.parameters()], 0.001)
+
+    turns(vae, data, [instantiate(config.callbacks.run_summary)], bare, tmp_path)
 
 
 def test_judge_reads_5000_glyphs():

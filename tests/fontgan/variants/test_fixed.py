@@ -240,6 +240,13 @@ def test_both_rates_fall_along_the_run(tmp_path: Path):
     assert fit(fixed(fall_from=1), tmp_path).rates == [(RATE, RATE)] * (2 * BATCHES)
 
 
+def test_both_rates_rise_first(tmp_path: Path):
+    watch = fit(fixed(fall_from=1, rise_over=4), tmp_path)
+    expected = [RATE * min(1.0, (batch + 1) / 4) for batch in range(2 * BATCHES)]
+    for both, rate in zip(watch.rates, expected, strict=True):
+        assert both == pytest.approx((rate, rate))
+
+
 @pytest.mark.parametrize(("d", "g", "ratio"), [(3.0, 1.0, 1.0), (0.4, 1.0, 1.0), (1.0, 1.0, 0.5)])
 def test_the_factor_converges_to_the_ratio_on_a_known_plant(d: float, g: float, ratio: float):
     """Updates in proportion to the rate: the factor that makes f d / g = ratio is ratio g / d."""
