@@ -89,6 +89,11 @@ class GrooveData(Protocol):
     def reference(self, split: str) -> Any: ...
 
 
+def spread(n: int, most: int) -> Tensor:
+    """Indices of at most so many of n bars, evenly spread: neighbours are of one performance."""
+    return torch.linspace(0, n - 1, min(n, most)).round().long()
+
+
 def groove_data(trainer: Trainer) -> GrooveData:
     """The datamodule of the run.
 

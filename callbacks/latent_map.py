@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from callbacks.draws import groove_data, undisturbed
+from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, drawing
 
 Values = dict[str, float]
@@ -48,13 +48,14 @@ class LatentMap(Callback):
             return
         with undisturbed(pl_module):
             values = self.measure.styles(pl_module, bars)
-            some = bars.tensor[: self.bars].to(pl_module.device)
-            means = pl_module.central(some)[0].cpu().numpy()  # pyright: ignore
+            some = spread(len(bars), self.bars)
+            shown = bars.tensor[some].to(pl_module.device)
+            means = pl_module.central(shown)[0].cpu().numpy()  # pyright: ignore
         pl_module.log_dict(values, sync_dist=True)
         if trainer.is_global_zero:
             place = embedded(means, self.method)
             with drawing(trainer, "latent_map", width=9, height=6.5) as figure:
-                draw_map(figure, place, bars.styles[: self.bars], bars.style_names, self.method)
+                draw_map(figure, place, bars.styles[some.numpy()], bars.style_names, self.method)
                 figure.suptitle(
                     f"z_high by style: probe {values['style/probe']:.2f}, "
                     f"{values['style/information']:.2f} nats of style", fontsize=13,

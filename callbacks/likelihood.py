@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.draws import groove_data, undisturbed
+from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREY, VERMILION, drawing, epochs_axis
 
 Values = dict[str, float]
@@ -63,14 +63,17 @@ class Likelihood(Callback):
         self.floor: Values = {}
         self.ceiling: Values = {}
         self.history: list[Values] = []
+        self._lines: list[tuple[float, str, str]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs:
             return
-        bars = groove_data(trainer).reference("validate").tensor[: self.bars]
-        nll = self._nll(pl_module, bars, self.draws).mean()
+        bars = groove_data(trainer).reference("validate").tensor
+        some = bars[spread(len(bars), self.bars)]
+        nll = self._nll(pl_module, some, self.draws).mean()
         pl_module.log("likelihood/nll", nll, sync_dist=True)
+        self._lines = self._lines or self._limits(groove_data(trainer), some)
         self.history.append({"epoch": epoch, "nll": float(nll)})
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,6 +117,14 @@ class Likelihood(Callback):
         error = gap.std() / torch.tensor(float(len(gap))).sqrt()
         return {"likelihood/gap": float(gap.mean()), "likelihood/gap_error": float(error)}
 
+    def _limits(self, data: Any, some: Tensor) -> list[tuple[float, str, str]]:
+        """Heights of the figure's dotted lines, on the bars of its curve."""
+        floor = self.measure.floor(data.reference("train"), data.reference("validate"))
+        lines = [(floor["likelihood/nll"], "independent\ncells", GREY)]
+        if getattr(data, "truth", None) is not None:
+            lines.append((float(-data.truth.log_likelihood(some[:, 0]).mean()), "truth", VERMILION))
+        return lines
+
     def _draw(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero or not self.history:
             return
@@ -122,18 +133,13 @@ class Likelihood(Callback):
             epochs = [row["epoch"] for row in self.history]
             values = [row["nll"] for row in self.history]
             axes.plot(epochs, values, color=BLUE, marker="o" if len(epochs) <= 40 else None)
-            lines = [
-                (self.ceiling, "the data's own\nentropy on test", VERMILION),
-                (self.floor, "independent\ncells", GREY),
-            ]
-            for limits, text, colour in lines:
-                if (height := limits.get("likelihood/nll")) is not None:
-                    axes.axhline(height, color=colour, linestyle=":", linewidth=1.5)
-                    axes.annotate(
-                        text, (1, height), xycoords=("axes fraction", "data"), xytext=(4, 0),
-                        textcoords="offset points", va="center", color=colour, fontsize=10,
-                        annotation_clip=False,
-                    )  # fmt: skip
+            for height, text, colour in self._lines:
+                axes.axhline(height, color=colour, linestyle=":", linewidth=1.5)
+                axes.annotate(
+                    text, (1, height), xycoords=("axes fraction", "data"), xytext=(4, 0),
+                    textcoords="offset points", va="center", color=colour, fontsize=10,
+                    annotation_clip=False,
+                )  # fmt: skip
             epochs_axis(axes, epochs[-1])
             axes.set(
                 title="Negative log-likelihood of validation bars",

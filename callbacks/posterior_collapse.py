@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.draws import groove_data, undisturbed
+from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREY, INK, ORANGE, VERMILION, drawing, epochs_axis
 
 Values = dict[str, float]
@@ -56,8 +56,9 @@ class PosteriorCollapse(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs:
             return
-        bars = groove_data(trainer).reference("validate").tensor[: self.bars].to(pl_module.device)
-        values = self._measured(pl_module, bars)
+        bars = groove_data(trainer).reference("validate").tensor
+        some = bars[spread(len(bars), self.bars)].to(pl_module.device)
+        values = self._measured(pl_module, some)
         kept = ("kl_", "active/", "earning/", "information/")
         self.history.append(
             {"epoch": epoch} | {k: v for k, v in values.items() if k.startswith(kept)}

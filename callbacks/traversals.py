@@ -132,6 +132,10 @@ def draw_curves(figure: Figure, places: Tensor, curves: Tensor) -> None:
     columns = 4
     rows = math.ceil(len(curves) / columns)
     panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).flatten()
+    # At least two hits high, or a dead dimension would look as alive as a living one.
+    middle = float(curves.max() + curves.min()) / 2
+    half = max(1.0, 0.55 * float(curves.max() - curves.min()))
+    panels[0].set_ylim(middle - half, middle + half)
     for number, (axes, curve) in enumerate(zip(panels, curves, strict=False)):
         _panel(axes, number, places, curve)
     for axes in panels[len(curves) :]:

@@ -12,8 +12,10 @@ The bound's KL terms then cost
 where f is a sum over dimensions, unless free bits or a target capacity change it.
 """
 
+import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -164,3 +166,35 @@ class Annealing:
             else:
                 total = total + capacity(kl, weight * target, self.gamma)
         return total
+
+
+SCHEDULES: dict[str, Schedule] = {
+    f.__name__: f for f in (none, linear, warm_up, sigmoid, cosine, cyclical, aggressive)
+}
+
+
+def draw(path: Path, batches: int = 2000) -> None:
+    """Draw every schedule over a run of so many batches, a panel each."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, 4, sharex=True, sharey=True).flatten()
+    for axes, (name, schedule) in zip(panels, SCHEDULES.items(), strict=False):
+        axes.plot([schedule(b, batches) for b in range(batches + 1)], color="#0072B2", linewidth=2)
+        axes.set_title(name, loc="left")
+        axes.grid(color="#E4E4E4")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_visible(False)
+    figure.supxlabel(f"batch of {batches:,}")
+    figure.supylabel("weight of the KL")
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m drumvae.annealing", description="Draw every annealing schedule."
+    )
+    parser.add_argument("out", type=Path, metavar="FILE.png")
+    draw(parser.parse_args().out)
