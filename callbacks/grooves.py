@@ -38,8 +38,9 @@ def draw_bar(axes: Axes, bar: Any, voices: Sequence[str] | None) -> None:
     axes.set(xlim=(-0.5, steps - 0.5), ylim=(-0.5, count - 0.5))
     beats = range(0, steps, _STEPS_PER_BEAT)
     axes.set_xticks(beats, [str(1 + beat // _STEPS_PER_BEAT) for beat in beats])
+    # Axes may be shared: unnamed rows leave the ticks to those that name them.
     if voices is None:
-        axes.set_yticks([])
+        axes.tick_params(labelleft=False)
     else:
         axes.set_yticks(range(count), [voice.replace("_", " ") for voice in voices])
     axes.tick_params(length=0, labelsize=10, colors=INK)

@@ -52,15 +52,15 @@ class Traversals(Callback):
             draw_curves(figure, places, curves)
         names = [bars.style_names[int(bars.styles[i])] for i in pair]
         for name, walked, what in (
-            ("interpolation_detail", detail, "detail (z_low)"),
-            ("interpolation_style", style, "style (z_high)"),
+            ("interpolation_detail", detail, "Detail (z_low)"),
+            ("interpolation_style", style, "Style (z_high)"),
         ):
             with drawing(trainer, name, width=14, height=3.2) as figure:
                 axes = np.atleast_1d(figure.subplots(1, self.walk, sharey=True))
                 for index, (axis, bar) in enumerate(zip(axes, walked, strict=True)):
                     draw_bar(axis, bar, data.kit.voices if index == 0 else None)
                     axis.set_title(f"{index / (self.walk - 1):.0%}", fontsize=11, loc="center")
-                figure.suptitle(f"{what} from a {names[0]} to a {names[1]} bar", fontsize=13)
+                figure.suptitle(f"{what} walks from a bar of {names[0]} to one of {names[1]}", fontsize=13)
 
 
 def traversal_curves(module: Any, reach: float, steps: int) -> tuple[Tensor, Tensor]:
