@@ -60,7 +60,8 @@ class Traversals(Callback):
                 for index, (axis, bar) in enumerate(zip(axes, walked, strict=True)):
                     draw_bar(axis, bar, data.kit.voices if index == 0 else None)
                     axis.set_title(f"{index / (self.walk - 1):.0%}", fontsize=11, loc="center")
-                figure.suptitle(f"{what} walks from a bar of {names[0]} to one of {names[1]}", fontsize=13)
+                title = f"{what} walks from a bar of {names[0]} to one of {names[1]}"
+                figure.suptitle(title, fontsize=13)
 
 
 def traversal_curves(module: Any, reach: float, steps: int) -> tuple[Tensor, Tensor]:
