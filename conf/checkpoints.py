@@ -83,3 +83,22 @@ def _first_difference(saved: dict[str, Any], built: dict[str, Any]) -> str | Non
         if mine != theirs:
             return f"{name} is {tuple(theirs or ())} there and {tuple(mine or ())} here"
     return None
+
+
+def random_state() -> dict[str, Any]:
+    """Torch's random states, on the CPU and on every GPU, as a checkpoint can hold them."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def restore_random_state(state: dict[str, Any] | None) -> None:
+    """Go on from what `random_state` gave; nothing where a checkpoint holds none.
+
+    To be called when a checkpoint is loaded, not at the start of training: the loader draws a
+    number before that.
+    """
+    if state is None:
+        return
+    torch.set_rng_state(state["torch"].cpu())
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -5,7 +5,7 @@ velocities and offsets; styles long, shape (n,). Bars lie in memory as one tenso
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,11 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from platformdirs import user_cache_path
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from drumvae import factors, performances, recipes
 from drumvae.bars import Bars
+from drumvae.batches import EpochBatches, FreshBatches, Indexed, source
 from drumvae.grooves import GMD_VOICES, REPORT_KIT, Kit
 
 
@@ -93,79 +94,11 @@ class GrooveData(LightningDataModule):
         )
         batches = self.batches_per_epoch or max(1, len(bars) // (self.batch_size * world))
         sampler = EpochBatches(len(bars), self.batch_size, batches, self.seed, rank, world)
-        return DataLoader(_Indexed(bars), sampler=sampler, batch_size=None)
+        return DataLoader(Indexed(bars), sampler=sampler, batch_size=None)
 
     def test_dataloader(self) -> DataLoader:
         """One batch: callbacks do the measuring, and Lightning wants something to go through."""
-        return DataLoader(_Indexed(self.reference("test")), sampler=[[0]], batch_size=None)
-
-
-class _Indexed(Dataset):
-    def __init__(self, bars: Bars) -> None:
-        self.bars, self.styles = bars.tensor, torch.from_numpy(bars.styles)
-
-    def __getitem__(self, indices: Any) -> tuple[Tensor, Tensor]:
-        """Bars and styles of a batch."""
-        return self.bars[indices], self.styles[indices]
-
-
-class EpochBatches(Sampler[Tensor]):
-    """Index batches of an endless stream of permutations, cut into epochs of so many batches.
-
-    The stream depends on seed and epoch alone, so a resumed run goes on where it was. Each of
-    `world` processes takes every world-th batch.
-    """
-
-    def __init__(
-        self, n: int, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
-        self.n, self.batch_size, self.batches, self.seed = n, batch_size, batches, seed
-        self.rank, self.world, self.epoch = rank, world, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[Tensor]:
-        start = self.epoch * self.batches * self.world * self.batch_size
-        length = self.batches * self.world * self.batch_size
-        first, last = start // self.n, (start + length - 1) // self.n
-        stream = torch.cat(
-            [
-                torch.randperm(self.n, generator=_generator(self.seed, number))
-                for number in range(first, last + 1)
-            ]
-        )[start - first * self.n :]
-        for index in range(self.batches):
-            place = (index * self.world + self.rank) * self.batch_size
-            yield stream[place : place + self.batch_size]
-
-
-class FreshBatches(Sampler[int]):
-    """Seeds of batches that are drawn anew each time: an endless stream, cut into epochs."""
-
-    def __init__(self, batches: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.batches, self.seed, self.rank, self.world, self.epoch = batches, seed, rank, world, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[int]:
-        for index in range(self.batches):
-            yield (self.epoch * self.batches + index) * self.world + self.rank
-
-
-def _generator(seed: int, number: int) -> torch.Generator:
-    """A source of chance of its own for each number."""
-    digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        return DataLoader(Indexed(self.reference("test")), sampler=[[0]], batch_size=None)
 
 
 class Drawn(GrooveData):
@@ -197,13 +130,13 @@ class Drawn(GrooveData):
         counts = {"train": self.train, "validate": self.held_out, "test": self.held_out}
         # A fixed seed: the data do not change with the seed of the run.
         return {
-            split: self.draw(n, _generator(641, number), even=True)
+            split: self.draw(n, source(641, number), even=True)
             for number, (split, n) in enumerate(counts.items())
         }
 
     def fresh(self, n: int, seed: int) -> Bars:
         """Bars that no split holds."""
-        return self.draw(n, _generator(seed, -1))
+        return self.draw(n, source(seed, -1))
 
     def train_dataloader(self) -> DataLoader:
         if not self.endless:
@@ -221,7 +154,7 @@ class _Fresh(Dataset):
         self.data = data
 
     def __getitem__(self, number: Any) -> tuple[Tensor, Tensor]:
-        bars = self.data.draw(self.data.batch_size, _generator(self.data.seed, number))
+        bars = self.data.draw(self.data.batch_size, source(self.data.seed, number))
         return bars.tensor, torch.from_numpy(bars.styles)
 
 

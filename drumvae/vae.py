@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from conf.checkpoints import random_state, restore_random_state
 from drumvae.annealing import Annealing
 from drumvae.gaussian import Gaussian, standard
 from drumvae.likelihoods import Likelihood
-from drumvae.posterior import ConditionalPrior, Posterior
+from drumvae.posterior import ConditionalPrior, Inference, Posterior
 
 Losses = dict[str, Tensor]
 
@@ -47,21 +48,21 @@ class Networks(nn.Module):
     def posterior(self, bars: Tensor, k: int = 1) -> Posterior:
         """Q for bars (n, channels, steps, voices) and k draws of each: n · k rows."""
         features = self.encoder(bars)
-        inference = cast(Any, self.inference)
-        high: Gaussian = inference.high(features)
+        inference = cast(Inference, self.inference)
+        high = inference.high(features)
         if k > 1:
             high, features = high.repeat(k), features.repeat_interleave(k, 0)
         z_high = high.draw()
         prior: Gaussian = self.prior(z_high)
-        low: Gaussian = inference.low(features, prior)
+        low = inference.low(features, prior)
         return Posterior(high, low, prior, z_high, low.draw())
 
     def central(self, bars: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior means: of z_high, and of z_low at that z_high; shapes (n, high), (n, low)."""
         features = self.encoder(bars)
-        inference = cast(Any, self.inference)
-        high: Gaussian = inference.high(features)
-        low: Gaussian = inference.low(features, self.prior(high.mean))
+        inference = cast(Inference, self.inference)
+        high = inference.high(features)
+        low = inference.low(features, self.prior(high.mean))
         return high.mean, low.mean
 
     def outputs(self, z_high: Tensor, z_low: Tensor) -> Tensor:
@@ -271,12 +272,7 @@ class HierarchicalVAE(LightningModule):
     # Checkpoints.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint["random_state"] = {"torch": torch.get_rng_state(), "cuda": cuda}
+        checkpoint["random_state"] = random_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Here, and not at the start of training: the loader draws a number before that.
-        if (state := checkpoint.get("random_state")) is not None:
-            torch.set_rng_state(state["torch"].cpu())
-            if torch.cuda.is_available() and state["cuda"]:
-                torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+        restore_random_state(checkpoint.get("random_state"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from conf.checkpoints import random_state, restore_random_state
 from fontgan.networks import evaluating
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 
@@ -171,12 +172,7 @@ class GAN(LightningModule):
         return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint["random_state"] = {"torch": torch.get_rng_state(), "cuda": cuda}
+        checkpoint["random_state"] = random_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Here, and not at the start of training: the loader draws a number before that.
-        if (state := checkpoint.get("random_state")) is not None:
-            torch.set_rng_state(state["torch"].cpu())
-            if torch.cuda.is_available() and state["cuda"]:
-                torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+        restore_random_state(checkpoint.get("random_state"))

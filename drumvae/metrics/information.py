@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drumvae.gaussian import Gaussian
+from drumvae.gaussian import Gaussian, standard
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ def hierarchical_information(module: Any, bars: Tensor) -> tuple[Information, In
             rows.append(density.view(k, n))
         joint = aggregate(given_high + torch.cat(rows))
         of_high = aggregate(given_high)
-    standard = Gaussian(torch.zeros_like(z_high), torch.zeros_like(z_high))
     return (
-        split(high.log_density(z_high).sum(1), of_high, standard.log_density(z_high).sum(1), n),
+        split(
+            high.log_density(z_high).sum(1), of_high, standard(z_high).log_density(z_high).sum(1), n
+        ),
         split(low.log_density(z_low).sum(1), joint - of_high, prior.log_density(z_low).sum(1), n),
     )

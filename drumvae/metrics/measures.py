@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from drumvae.bars import Bars
+from drumvae.gaussian import Gaussian, standard
 from drumvae.metrics.collapse import active_units, cost_of_replacing, earning
 from drumvae.metrics.information import Information, hierarchical_information
 from drumvae.metrics.likelihood import negative_log_likelihood
@@ -44,8 +45,7 @@ class GrooveMeasures:
             q = module.encode(bars)
             central = module.central(bars)
             parts = hierarchical_information(module, self._some(bars))
-        standard = type(q.high)(torch.zeros_like(q.z_high), torch.zeros_like(q.z_high))
-        kls = q.high.kl(standard).mean(0), q.low.kl(q.low_prior).mean(0)
+        kls = q.high.kl(standard(q.z_high)).mean(0), q.low.kl(q.low_prior).mean(0)
         costs = cost_of_replacing(module, bars, self.seed)
         for level, kl, means, cost, part in zip(LEVELS, kls, central, costs, parts, strict=True):
             values |= {f"kl_{level}/{i}": float(v) for i, v in enumerate(kl)}
@@ -82,7 +82,7 @@ class GrooveMeasures:
             "style/probe": accuracy,
             "style/probe_balanced": balanced,
             "style/information": style_information(
-                type(q.high)(q.high.mean.cpu(), q.high.log_variance.cpu()),
+                Gaussian(q.high.mean.cpu(), q.high.log_variance.cpu()),
                 q.z_high.cpu(),
                 styles[chosen],
             ),

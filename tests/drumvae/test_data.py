@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from drumvae.bars import Bars
-from drumvae.data import EpochBatches, Factors, GrooveMidi, MidiFolders, Recipes
+from drumvae.batches import EpochBatches
+from drumvae.data import Factors, GrooveMidi, MidiFolders, Recipes
 from drumvae.grooves import GMD_KIT, REPORT_KIT
 from drumvae.midi import CHANNEL
 from drumvae.performances import STYLES, read_folders, read_gmd
