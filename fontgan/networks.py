@@ -261,5 +261,8 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     """
     n, _, h, w = x.shape
     group = group if n % group == 0 else n
-    deviation = x.view(group, n // group, *x.shape[1:]).var(0, correction=0).add(1e-8).sqrt()
+    groups = x.view(group, n // group, *x.shape[1:])
+    # By hand: Tensor.var over a strided axis takes several times as long, a tenth of a whole step.
+    variance = (groups - groups.mean(0)).square().mean(0)
+    deviation = variance.add(1e-8).sqrt()
     return deviation.mean((1, 2, 3)).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)
