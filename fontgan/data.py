@@ -5,19 +5,19 @@ batches, so that runs on small and large data compare.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from platformdirs import user_cache_path
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from fontgan import report_letters, typefaces
+from fontgan.batches import AlphabeticalBatches, EpochBatches
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN as BUILTIN_JUDGE
 from fontgan.judge import Judge
@@ -36,6 +36,9 @@ class GlyphData(LightningDataModule):
         seed: of the order in which pictures come.
         cache: folder of rendered fonts and trained judges; the user's cache folder by default.
         workers: processes that load; the data lies in memory, so 0 is fastest.
+        letters_at_once: letters that are in the stream at a time, see `AlphabeticalBatches`; None
+            shuffles the whole alphabet.
+        pace: batches until the next letter takes the place of the oldest.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class GlyphData(LightningDataModule):
         seed: int = 0,
         cache: str | None = None,
         workers: int = 0,
+        letters_at_once: int | None = None,
+        pace: int = 100,
     ) -> None:
         super().__init__()
         for name, value in (("batch_size", batch_size), ("batches_per_epoch", batches_per_epoch)):
@@ -53,6 +58,7 @@ class GlyphData(LightningDataModule):
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.size, self.seed, self.workers = size, seed, workers
+        self.letters_at_once, self.pace = letters_at_once, pace
         self.cache = Path(cache) if cache else user_cache_path("modekeeper")
 
     def sets(self) -> dict[str, GlyphSet]:
@@ -107,9 +113,11 @@ class GlyphData(LightningDataModule):
         rank, world = (
             (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         )
-        sampler = EpochBatches(
-            len(glyphs.letters), self.batch_size, self.batches_per_epoch, self.seed, rank, world
-        )
+        stream = (self.batch_size, self.batches_per_epoch, self.seed, rank, world)
+        if self.letters_at_once is None:
+            sampler = EpochBatches(len(glyphs.letters), *stream)
+        else:
+            sampler = AlphabeticalBatches(glyphs.letters, self.letters_at_once, self.pace, *stream)
         return DataLoader(
             _Indexed(glyphs),
             sampler=sampler,
@@ -131,44 +139,6 @@ class _Indexed(Dataset):
         """Pictures in [0, 1], letters and faces of a batch."""
         glyphs = self.glyphs
         return glyphs.images[indices].float() / 255, glyphs.letters[indices], glyphs.faces[indices]
-
-
-class EpochBatches(Sampler[Tensor]):
-    """Index batches of one epoch of an endless stream of permutations.
-
-    The stream depends on seed and position alone, so a resumed run goes on where it was. Each of
-    `world` processes takes every world-th batch.
-    """
-
-    def __init__(
-        self, n: int, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
-        self.n, self.batch_size, self.batches, self.seed = n, batch_size, batches, seed
-        self.rank, self.world, self.epoch = rank, world, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[Tensor]:
-        permutations: dict[int, Tensor] = {}
-        for index in range(self.batches):
-            batch = (self.epoch * self.batches + index) * self.world + self.rank
-            positions = torch.arange(batch * self.batch_size, (batch + 1) * self.batch_size)
-            rounds = positions // self.n
-            for number in rounds.unique().tolist():
-                if number not in permutations:
-                    generator = torch.Generator().manual_seed(hash((self.seed, number)) % 2**63)
-                    permutations[number] = torch.randperm(self.n, generator=generator)
-            yield torch.cat(
-                [
-                    permutations[number][positions[rounds == number] % self.n]
-                    for number in rounds.unique().tolist()
-                ]
-            )
 
 
 class BuiltinTypefaces(GlyphData):
