@@ -5,19 +5,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.axes import Axes
 from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.figures import BLUE, GREY, INK, VERMILION, drawing, epochs_axis
+from callbacks.history import History
 
 NETWORKS = ("generator", "discriminator")
 SMALLEST = 1e-12
 """Relative updates below this count as this: a network that stands still gives a finite ratio."""
 
 
-class GradientBalance(Callback):
+class GradientBalance(History):
     r"""Logs how hard each network is pulled and how far it moves, on some batches.
 
     ```yaml
@@ -40,8 +41,8 @@ class GradientBalance(Callback):
     """
 
     def __init__(self, every_n_batches: int = 50) -> None:
+        super().__init__()
         self.every_n_batches = every_n_batches
-        self.history: list[dict[str, float]] = []
         self._epoch: list[dict[str, float]] = []
         self._watching = False
         self._before: dict[str, list[Tensor]] = {}
@@ -104,24 +105,10 @@ class GradientBalance(Callback):
         pl_module.log_dict({**gradients, "update/ratio": ratio}, sync_dist=True)
         self.history += self._epoch
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self._draw(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": [dict(row) for row in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [dict(row) for row in state_dict["history"]]
-
-    def _draw(self, trainer: Trainer) -> None:
+    def draw_history(self, trainer: Trainer) -> None:
         # A network that has diverged has no place on the axes: its curve ends where it did.
         rows = [row for row in self.history if all(map(math.isfinite, row.values()))]
-        if not trainer.is_global_zero or not rows:
+        if not rows:
             return
         values = {name: np.array([max(row[name], SMALLEST) for row in rows]) for name in rows[0]}
         time = np.array([row["time"] for row in rows])

@@ -4,19 +4,20 @@ import string
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from callbacks.draws import letter_data
 from callbacks.figures import BLUE, GREY, INK, VERMILION, drawing, wandb_loggers
+from callbacks.history import History
 
 PREFIX = "letters/"
 _SHADES = LinearSegmentedColormap.from_list("share", ["#D6E8F3", "#56A5D2", BLUE, "#00263D"])
 
 
-class LetterHistogram(Callback):
+class LetterHistogram(History):
     """Draws the shares `letters/A` ... `letters/Z` that ModeCoverage logged before it.
 
     ```yaml
@@ -35,14 +36,13 @@ class LetterHistogram(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 1, threshold: float = 0.25) -> None:
-        self.every_n_epochs = every_n_epochs
+        super().__init__(every_n_epochs)
         self.threshold = threshold
-        self.history: list[dict[str, Any]] = []
         self.fair: list[float] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs:
+        epoch = self.measured_epoch(trainer)
+        if epoch is None:
             return
         shares = measured_shares(trainer)
         self.fair = fair_shares(trainer, "validate", len(shares))
@@ -56,27 +56,17 @@ class LetterHistogram(Callback):
             fair = fair_shares(trainer, "test", len(shares))
             self._draw_bars(trainer, shares, fair, "at the end")
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self._draw(trainer)
-
     def state_dict(self) -> dict[str, Any]:
-        history = [{"epoch": row["epoch"], "shares": list(row["shares"])} for row in self.history]
-        return {"history": history, "fair": list(self.fair)}
+        return {**super().state_dict(), "fair": list(self.fair)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [dict(row) for row in state_dict["history"]]
+        super().load_state_dict(state_dict)
         self.fair = list(state_dict["fair"])
 
-    def _draw(self, trainer: Trainer) -> None:
-        if trainer.is_global_zero and self.history:
-            last = self.history[-1]
-            self._draw_bars(trainer, last["shares"], self.fair, f"after epoch {last['epoch']}")
-            self._draw_survival(trainer)
+    def draw_history(self, trainer: Trainer) -> None:
+        last = self.history[-1]
+        self._draw_bars(trainer, last["shares"], self.fair, f"after epoch {last['epoch']}")
+        self._draw_survival(trainer)
 
     def _draw_bars(
         self, trainer: Trainer, shares: list[float], fair: list[float], when: str

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREY, VERMILION, drawing, epochs_axis
+from callbacks.history import History
 
 Values = dict[str, float]
 
@@ -21,7 +22,7 @@ class Measure(Protocol):
     def ceiling(self, bars: Any) -> Values: ...
 
 
-class Likelihood(Callback):
+class Likelihood(History):
     """Measures the negative log-likelihood, β = 1, of validation bars in epochs, of test bars last.
 
     ```yaml
@@ -55,19 +56,18 @@ class Likelihood(Callback):
         fresh: int = 2000,
         every_n_epochs: int = 1,
     ) -> None:
-        if min(bars, draws, every_n_epochs, fresh, *final_draws) < 1:
-            raise ValueError("likelihood needs bars, draws, fresh and every_n_epochs of 1 or more")
+        super().__init__(every_n_epochs)
+        if min(bars, draws, fresh, *final_draws) < 1:
+            raise ValueError("likelihood needs bars, draws and fresh of 1 or more")
         self.measure, self.bars, self.draws = measure, bars, draws
         self.final_draws, self.fresh = tuple(final_draws), fresh
-        self.every_n_epochs = every_n_epochs
         self.floor: Values = {}
         self.ceiling: Values = {}
-        self.history: list[Values] = []
         self._lines: list[tuple[float, str, str]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs:
+        epoch = self.measured_epoch(trainer)
+        if epoch is None:
             return
         bars = groove_data(trainer).reference("validate").tensor
         some = bars[spread(len(bars), self.bars)]
@@ -93,16 +93,7 @@ class Likelihood(Callback):
             self.ceiling["likelihood/nll"] = float(-truth.log_likelihood(hits).mean())
             self.ceiling["likelihood/gap"] = 0.0
         pl_module.log_dict(values, sync_dist=True)
-        self._draw(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": [dict(row) for row in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [dict(row) for row in state_dict["history"]]
+        self.redraw(trainer)
 
     def _nll(self, module: LightningModule, bars: Tensor, draws: int) -> Tensor:
         with undisturbed(module):
@@ -125,9 +116,7 @@ class Likelihood(Callback):
             lines.append((float(-data.truth.log_likelihood(some[:, 0]).mean()), "truth", VERMILION))
         return lines
 
-    def _draw(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or not self.history:
-            return
+    def draw_history(self, trainer: Trainer) -> None:
         with drawing(trainer, "likelihood", width=8, height=5) as figure:
             axes = figure.subplots()
             epochs = [row["epoch"] for row in self.history]

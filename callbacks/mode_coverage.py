@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from callbacks.draws import Glyphs, draw, letter_data, write_arrays
 from callbacks.figures import BLUE, GREY, SKY, VERMILION, drawing, epochs_axis
+from callbacks.history import History
 
 Values = dict[str, float]
 
@@ -23,7 +24,7 @@ class Measure(Protocol):
     def ceiling(self, n: int, judge: Any, source: Any, reference: Any) -> Values: ...
 
 
-class ModeCoverage(Callback):
+class ModeCoverage(History):
     """Measures the generator on validation families in epochs, on test families at the end.
 
     ```yaml
@@ -54,18 +55,17 @@ class ModeCoverage(Callback):
         every_n_epochs: int = 1,
         seed: int = 0,
     ) -> None:
+        super().__init__(every_n_epochs)
         self.measure = measure
         self.samples = samples
         self.final_samples = final_samples
-        self.every_n_epochs = every_n_epochs
         self.seed = seed
         self.floor: Values = {}
         self.ceiling: Values = {}
-        self.history: list[Values] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs:
+        epoch = self.measured_epoch(trainer)
+        if epoch is None:
             return
         data = letter_data(trainer)
         images = draw(pl_module, self.samples, self.seed)
@@ -88,28 +88,12 @@ class ModeCoverage(Callback):
             self.ceiling = self.measure.ceiling(n, data.judge, source, reference)
         if trainer.is_global_zero:
             save_samples(Path(trainer.default_root_dir) / "samples" / "final.npz", images)
-        self._draw(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self._draw(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": [dict(row) for row in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [dict(row) for row in state_dict["history"]]
+        self.redraw(trainer)
 
     def _values(self, images: Tensor, judge: Any, reference: Glyphs, whole: bool) -> Values:
         return self.measure(images.float() / 255, judge, reference, whole)
 
-    def _draw(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or not self.history:
-            return
+    def draw_history(self, trainer: Trainer) -> None:
         with drawing(trainer, "mode_coverage", width=11, height=5) as figure:
             letters, accepted = figure.subplots(1, 2)
             self._curve(letters, "letters", BLUE, "at least 25 % of a fair share", marker="o")

@@ -3,13 +3,14 @@
 from typing import Any, Protocol
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREY, INK, ORANGE, VERMILION, drawing, epochs_axis
+from callbacks.history import History
 
 Values = dict[str, float]
 LEVELS = ("high", "low")
@@ -24,7 +25,7 @@ class Measure(Protocol):
     def variances(self, module: Any, bars: Tensor) -> dict[str, list[float]]: ...
 
 
-class PosteriorCollapse(Callback):
+class PosteriorCollapse(History):
     """Measures every latent dimension on validation bars in epochs, on test bars at the end.
 
     ```yaml
@@ -46,15 +47,15 @@ class PosteriorCollapse(Callback):
     """
 
     def __init__(self, measure: Measure, bars: int = 500, every_n_epochs: int = 1) -> None:
-        if bars < 2 or every_n_epochs < 1:
-            raise ValueError("posterior_collapse needs bars >= 2 and every_n_epochs >= 1")
-        self.measure, self.bars, self.every_n_epochs = measure, bars, every_n_epochs
-        self.history: list[Values] = []
+        super().__init__(every_n_epochs)
+        if bars < 2:
+            raise ValueError(f"posterior_collapse needs bars of 2 or more, got {bars}")
+        self.measure, self.bars = measure, bars
         self.verdict: str | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs:
+        epoch = self.measured_epoch(trainer)
+        if epoch is None:
             return
         bars = groove_data(trainer).reference("validate").tensor
         some = bars[spread(len(bars), self.bars)].to(pl_module.device)
@@ -81,21 +82,7 @@ class PosteriorCollapse(Callback):
         if trainer.is_global_zero:
             with drawing(trainer, "active_units", width=8, height=5) as figure:
                 draw_active(figure, variances)
-        self._draw(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self._draw(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": [dict(row) for row in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [dict(row) for row in state_dict["history"]]
+        self.redraw(trainer)
 
     def _measured(self, module: LightningModule, bars: Tensor) -> Values:
         with undisturbed(module):
@@ -103,9 +90,7 @@ class PosteriorCollapse(Callback):
         module.log_dict(values, sync_dist=True)
         return values
 
-    def _draw(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or not self.history:
-            return
+    def draw_history(self, trainer: Trainer) -> None:
         with drawing(trainer, "posterior_collapse", width=11, height=7) as figure:
             draw_heat_map(figure, self.history)
 
