@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fontgan import report_letters, typefaces
+from fontgan import cleaning, report_letters, typefaces
 from fontgan.batches import AlphabeticalBatches, EpochBatches
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN as BUILTIN_JUDGE
@@ -182,7 +182,7 @@ class FontFolders(GlyphData):
         self.typefaces.split("train")  # too few groups are an error now, not after an epoch
 
     def _cached(self) -> Typefaces:
-        digest = hashlib.sha256(f"{self.size} {typefaces.VERSION}".encode())
+        digest = hashlib.sha256(f"{self.size} {cleaning.VERSION}".encode())
         for file in find_fonts(self.dirs):
             digest.update(file.name.encode())
             digest.update(hashlib.sha256(file.path.read_bytes()).digest())
@@ -193,7 +193,7 @@ class FontFolders(GlyphData):
             except ValueError as error:
                 rank_zero_warn(f"{error}; rendering the fonts again")
         reference = Typefaces.load(typefaces.BUILTIN).glyphs
-        built, rejections = typefaces.build(self.dirs, self.size, reference, progress=True)
+        built, rejections = cleaning.build(self.dirs, self.size, reference, progress=True)
         rank_zero_info(
             f"{len(built.faces)} faces in {len(set(built.groups))} groups; {len(rejections)} "
             f"dropped (python -m fontgan.typefaces build says why); kept in {path}"

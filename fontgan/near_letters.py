@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fontgan import LETTERS
+from fontgan.cleaning import quantised
 from fontgan.rendering import find_fonts, render_all
 from fontgan.typefaces import BUILTIN as TYPEFACES
-from fontgan.typefaces import Typefaces, quantised
+from fontgan.typefaces import Typefaces
 
 CHARACTERS = "234679abdeghnqr"  # 0 1 5 8 and c o s v w x z are capitals in some face or other
 BUILTIN = Path(__file__).parent / "assets" / "near_letters.npz"

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from fontgan.cleaning import build
 from fontgan.near_letters import collect
-from fontgan.typefaces import BUILTIN, SPLITS, Typefaces, build, contact_sheet
+from fontgan.typefaces import BUILTIN, SPLITS, Typefaces, contact_sheet
 
 
 def main(arguments: list[str] | None = None) -> None:

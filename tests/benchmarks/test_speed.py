@@ -22,12 +22,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from drumvae.gaussian import standard
+from fontgan.cleaning import cleaned
 from fontgan.data import BuiltinTypefaces
 from fontgan.judge import Judge
 from fontgan.networks import ReportDiscriminator, ReportGenerator
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 from fontgan.rendering import find_fonts, render_all
-from fontgan.typefaces import cleaned
 from fontgan.variants import VanillaGAN
 
 pytestmark = [

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
+from fontgan.cleaning import build
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN, Judge
 from fontgan.judge_training import (
@@ -28,7 +29,7 @@ from fontgan.judge_training import (
 from fontgan.junk import TRAINED, UNSEEN, blend
 from fontgan.near_letters import NearLetters
 from fontgan.typefaces import BUILTIN as TYPEFACES
-from fontgan.typefaces import Typefaces, build
+from fontgan.typefaces import Typefaces
 
 REPOSITORY = Path(__file__).parents[2]
 REAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

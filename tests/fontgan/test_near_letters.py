@@ -9,10 +9,11 @@ from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 from PIL import Image
 
+from fontgan.cleaning import build, quantised
 from fontgan.near_letters import BUILTIN, CHARACTERS, NearLetters, collect
 from fontgan.rendering import find_fonts, render_all
 from fontgan.typefaces import BUILTIN as TYPEFACES
-from fontgan.typefaces import Typefaces, build, quantised
+from fontgan.typefaces import Typefaces
 
 REAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 

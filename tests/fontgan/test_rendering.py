@@ -15,8 +15,9 @@ from fontTools.varLib.instancer import instantiateVariableFont
 from numpy.typing import NDArray
 
 from fontgan import LETTERS
-from fontgan.rendering import Face, FontFile, find_fonts, render_all, render_file
-from fontgan.typefaces import DUPLICATE, relative_distances
+from fontgan.cleaning import DUPLICATE, relative_distances
+from fontgan.provenance import Face
+from fontgan.rendering import FontFile, find_fonts, render_all, render_file
 
 REAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 TEXT_FACES = (
