@@ -11,6 +11,7 @@ analytic and by dimension; in KL_low the expectation over z_h is one draw.
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -164,7 +165,7 @@ class HierarchicalVAE(LightningModule):
         self._set_rate(optimizer)
         optimizer.zero_grad()
         self.manual_backward(losses["loss/total"])
-        nn.utils.clip_grad_norm_(self.networks.parameters(), self.clip)
+        nn.utils.clip_grad_norm_(self._weights[0], self.clip)
         optimizer.step()
         self.batches += 1
         self._update_average()
@@ -216,10 +217,15 @@ class HierarchicalVAE(LightningModule):
         if not self.decay:
             decay = 0.0
         pull = get_ema_multi_avg_fn(decay)
-        pull([*self.averaged.parameters()], [*self.networks.parameters()], decay)
+        pull(self._weights[1], self._weights[0], decay)
         own = zip(self.averaged.buffers(), self.networks.buffers(), strict=True)
         for kept, buffer in own:
             kept.copy_(buffer)
+
+    @cached_property
+    def _weights(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Trained and averaged parameters: to list them in every batch would cost too much."""
+        return [*self.networks.parameters()], [*self.averaged.parameters()]
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: callbacks do the measuring."""
