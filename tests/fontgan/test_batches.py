@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import Tensor
+
+from fontgan.batches import AlphabeticalBatches
+from fontgan.data import BuiltinTypefaces
+
+
+def letters_of(batches: list[Tensor], letters: Tensor) -> list[set[int]]:
+    return [set(letters[batch].tolist()) for batch in batches]
+
+
+def test_alphabetical_batches_hold_their_window_and_move_on_by_one_letter():
+    letters = torch.arange(26).repeat(20)
+    batches = [*AlphabeticalBatches(letters, 3, 2, 60, 54, 0)]
+    seen = letters_of(batches, letters)
+    for number, found in enumerate(seen):
+        first = number // 2 % 26
+        assert found == {(first + step) % 26 for step in range(3)}
+    # After Z comes A: the 25th window is Y, Z, A.
+    assert seen[48] == {24, 25, 0}
+
+
+def test_alphabetical_batches_depend_on_seed_and_place_alone():
+    letters = torch.arange(26).repeat(4)
+    whole = torch.stack([*AlphabeticalBatches(letters, 8, 3, 16, 12, 5)])
+    resumed = AlphabeticalBatches(letters, 8, 3, 16, 6, 5)
+    resumed.set_epoch(1)
+    assert torch.equal(torch.stack([*resumed]), whole[6:])
+    halves = [torch.stack([*AlphabeticalBatches(letters, 8, 3, 16, 6, 5, r, 2)]) for r in (0, 1)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), whole)
+    other = torch.stack([*AlphabeticalBatches(letters, 8, 3, 16, 12, 6)])
+    assert not torch.equal(other, whole)
+
+
+def test_the_data_streams_in_alphabetical_order_when_asked():
+    data = BuiltinTypefaces(batches_per_epoch=2, letters_at_once=2, pace=1)
+    seen = [set(letters.tolist()) for _, letters, _ in data.train_dataloader()]
+    assert seen == [{0, 1}, {1, 2}]
+
+
+@pytest.mark.parametrize(("at_once", "pace"), [(0, 1), (27, 1), (8, 0)])
+def test_an_impossible_alphabetical_stream_is_refused(at_once: int, pace: int):
+    with pytest.raises(ValueError, match=r"letters_at_once must lie in 1 to 26"):
+        AlphabeticalBatches(torch.arange(26), at_once, pace, 4, 2, 0)
+
+
+def test_letters_without_a_picture_are_refused():
+    with pytest.raises(ValueError, match="no picture of some letters"):
+        AlphabeticalBatches(torch.arange(20), 3, 1, 4, 2, 0)
