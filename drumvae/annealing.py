@@ -144,6 +144,11 @@ class Annealing:
         self.free, self.per, self.gamma = free, per, gamma
         self.targets = capacity_high, capacity_low
 
+    @property
+    def plain(self) -> bool:
+        """Whether the cost is the weighted KL itself: no free bits, no target capacity."""
+        return not self.free and self.targets == (None, None)
+
     def weights(self, batch: int, batches: int) -> tuple[float, float]:
         """β of z_high and of z_low."""
         return self.high(batch, batches), self.low(batch, batches)

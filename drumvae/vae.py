@@ -24,6 +24,7 @@ from conf.checkpoints import random_state, restore_random_state
 from drumvae.annealing import Annealing
 from drumvae.gaussian import Gaussian, standard
 from drumvae.likelihoods import Likelihood
+from drumvae.metrics.likelihood import log_mean_weights
 from drumvae.posterior import ConditionalPrior, Inference, Posterior
 
 Losses = dict[str, Tensor]
@@ -91,6 +92,11 @@ class HierarchicalVAE(LightningModule):
         fall_from: share of the run after which the learning rate falls along a cosine; 1 for never.
         clip: largest norm of the gradient.
         detail_dropout: share of z_low's dimensions that training hides from the decoder.
+        draws: of both latents for each bar in training. With more than one, the generative networks
+            (the decoder and p(z_low | z_high)) climb the importance-weighted bound of so many
+            draws, which is nearer to log p(bar), and the inference networks the mean of the single
+            draws' bounds, which keeps posteriors sharp: PIWAE of Rainforth et al. 2018, "Tighter
+            Variational Bounds are Not Necessarily Better", section 6.
 
     Raises:
         ValueError: sizes that fit nothing, or the encoder and the decoder are made for others.
@@ -114,6 +120,7 @@ class HierarchicalVAE(LightningModule):
         fall_from: float = 0.5,
         clip: float = 5.0,
         detail_dropout: float = 0.0,
+        draws: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -125,7 +132,16 @@ class HierarchicalVAE(LightningModule):
             )
         if not 0 <= average < 1 or not 0 <= fall_from <= 1 or clip <= 0:
             raise ValueError("the model needs 0 <= average < 1, 0 <= fall_from <= 1 and clip > 0")
+        if draws < 1:
+            raise ValueError(f"the model needs at least one draw for each bar, got draws={draws}")
+        if draws > 1 and not annealing.plain:
+            raise ValueError(
+                "vae.draws above 1 weighs draws by the plain KL terms: it goes with neither free "
+                "bits nor a target capacity; set vae.draws=1, or leave annealing.free and "
+                "annealing.capacity_high/low out"
+            )
         self.likelihood, self.annealing, self.optimizer = likelihood, annealing, optimizer
+        self.draws = draws
         self.shape = (3, steps, width)
         self.high, self.low = high, low
         self.decay, self.fall_from, self.clip = average, fall_from, clip
@@ -164,7 +180,7 @@ class HierarchicalVAE(LightningModule):
         optimizer = cast(Any, self.optimizers())
         self._set_rate(optimizer)
         optimizer.zero_grad()
-        self.manual_backward(losses["loss/total"])
+        self._backward(losses)
         nn.utils.clip_grad_norm_(self._weights[0], self.clip)
         optimizer.step()
         self.batches += 1
@@ -172,22 +188,49 @@ class HierarchicalVAE(LightningModule):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(self, bars: Tensor) -> Losses:
-        """The annealed bound and its parts, nats a bar; KL terms before they are weighted."""
+        """The annealed bound and its parts, nats a bar; KL terms before they are weighted.
+
+        With several draws for each bar also "loss/weighted", their importance-weighted bound, in
+        which β weighs the logarithms of p(z) / q(z | x).
+        """
         bars = bars[:, : self.likelihood.channels]
-        q = self.networks.posterior(bars)
+        q = self.networks.posterior(bars, self.draws)
         outputs = self.networks.outputs(q.z_high, self.detail_dropout(q.z_low))
-        reconstruction = -self.likelihood.log_density(outputs, bars).mean()
+        density = self.likelihood.log_density(outputs, bars.repeat_interleave(self.draws, 0))
         high, low = q.high.kl(standard(q.z_high)), q.low.kl(q.low_prior)
         done, planned = int(self.batches), self.planned_batches()
         weights = self.annealing.weights(done, planned)
-        return {
-            "loss/total": reconstruction + self.annealing.cost(high, low, done, planned),
-            "loss/reconstruction": reconstruction,
+        losses = {
+            "loss/total": self.annealing.cost(high, low, done, planned) - density.mean(),
+            "loss/reconstruction": -density.mean(),
             "kl/high": high.sum(1).mean(),
             "kl/low": low.sum(1).mean(),
             "beta/high": bars.new_tensor(weights[0]),
             "beta/low": bars.new_tensor(weights[1]),
         }
+        if self.draws > 1:
+            ratio_high = standard(q.z_high).log_density(q.z_high) - q.high.log_density(q.z_high)
+            ratio_low = q.low_prior.log_density(q.z_low) - q.low.log_density(q.z_low)
+            log_weights = density + weights[0] * ratio_high.sum(1) + weights[1] * ratio_low.sum(1)
+            bound = log_mean_weights(log_weights.view(-1, self.draws), self.draws)
+            losses["loss/weighted"] = -bound.mean()
+        return losses
+
+    def _backward(self, losses: Losses) -> None:
+        if self.draws == 1:
+            self.manual_backward(losses["loss/total"])
+            return
+        parts = self.networks
+        inference = [*parts.encoder.parameters(), *parts.inference.parameters()]
+        generative = [*parts.prior.parameters(), *parts.decoder.parameters()]
+        gradients = (
+            *torch.autograd.grad(losses["loss/total"], inference, retain_graph=True),
+            *torch.autograd.grad(losses["loss/weighted"], generative),
+        )
+        # One backward pass, of a sum with these gradients, for what Lightning hangs on it: several
+        # processes average their gradients in it.
+        pairs = zip((*inference, *generative), gradients, strict=True)
+        self.manual_backward(torch.stack([(p * g).sum() for p, g in pairs]).sum())
 
     def planned_batches(self) -> int:
         """Batches of the whole run.

@@ -37,9 +37,7 @@ class OneLives(nn.Module):
 
     def high(self, features: Tensor) -> Gaussian:
         dead = torch.zeros_like(features)
-        return Gaussian(
-            torch.cat([SPREAD * features, dead], 1), torch.cat([dead - 6.0, dead], 1)
-        )
+        return Gaussian(torch.cat([SPREAD * features, dead], 1), torch.cat([dead - 6.0, dead], 1))
 
     def low(self, features: Tensor, prior: Gaussian) -> Gaussian:
         return prior

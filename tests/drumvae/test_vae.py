@@ -11,6 +11,7 @@ from drumvae.annealing import Annealing, linear, none
 from drumvae.data import Recipes
 from drumvae.gaussian import standard
 from drumvae.likelihoods import Expressive, Hits
+from drumvae.metrics import negative_log_likelihood
 from drumvae.networks import Decoder, Encoder, ReportDecoder, ReportEncoder
 from drumvae.posterior import BottomUp, TopDown
 from drumvae.vae import HierarchicalVAE
@@ -86,6 +87,54 @@ def test_the_loss_is_the_negative_bound():
     bound = (log_p - log_q).detach()
     error = float(losses.std()) / 20 + float(bound.std()) / math.sqrt(len(bound))
     assert float(losses.mean()) == pytest.approx(-float(bound.mean()), abs=4 * error)
+
+
+@pytest.mark.parametrize("draws", [1, 5])
+def test_several_draws_train_the_decoder_on_their_weighted_bound(draws: int):
+    """Inference networks climb the mean of single bounds, generative ones the bound of all."""
+    vae, x = model(draws=draws), bars(16)
+    vae.planned_batches = lambda: 10
+    vae.manual_backward = lambda loss, **options: loss.backward(**options)
+    losses = vae.losses(x)
+    weighted = losses.get("loss/weighted", losses["loss/total"])
+    single = dict(vae.networks.named_parameters())
+    inference = [n for n in single if n.startswith(("encoder", "inference"))]
+    generative = [n for n in single if n.startswith(("prior", "decoder"))]
+    assert len(inference) + len(generative) == len(single)
+    expected = {}
+    for names, loss in ((inference, losses["loss/total"]), (generative, weighted)):
+        found = torch.autograd.grad(loss, [single[n] for n in names], retain_graph=True)
+        expected |= dict(zip(names, found, strict=True))
+    vae._backward(losses)
+    for name, gradient in expected.items():
+        assert torch.equal(single[name].grad, gradient), name  # type: ignore[arg-type]
+
+
+def test_the_weighted_bound_is_the_importance_weighted_likelihood():
+    """Measured by the evaluation's own code, on the same weights: Burda et al. 2016, eq. 8."""
+    vae, x, k = model(draws=50), bars(32), 50
+    vae.planned_batches = lambda: 10
+    vae.networks.eval()
+    vae.averaged = vae.networks
+    with torch.no_grad():
+        runs = [vae.losses(x) for _ in range(40)]
+    bounds = torch.stack([run["loss/weighted"] for run in runs])
+    error = float(bounds.std()) / math.sqrt(40)
+    again = torch.stack([negative_log_likelihood(vae, x, k, seed).mean() for seed in range(40)])
+    assert float(bounds.mean()) == pytest.approx(float(again.mean()), abs=6 * error)
+    # Jensen: more draws give a tighter bound of the same thing.
+    totals = torch.stack([run["loss/total"] for run in runs])
+    assert float(bounds.mean()) < float(totals.mean()) - 10 * error
+
+
+def test_weights_of_draws_need_plain_kl_terms():
+    with pytest.raises(ValueError, match="free bits"):
+        HierarchicalVAE(
+            partial(Encoder, width=8, blocks=1), partial(Decoder, width=8, blocks=1), TopDown,
+            Hits(), Annealing(none, none, free=0.1), partial(torch.optim.Adam, lr=1e-3), draws=2,
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="draws=0"):
+        model(draws=0)
 
 
 def test_the_top_down_posterior_is_the_prior_where_the_bar_says_nothing():
