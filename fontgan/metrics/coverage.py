@@ -10,6 +10,8 @@ from fontgan import LETTERS
 
 THRESHOLD = 0.25
 """A letter is alive from this part of its fair share on."""
+Z = 1.959964
+"""Standard deviations to either side that hold 95 % of a Gaussian."""
 
 
 def coverage(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESHOLD) -> Tensor:
@@ -34,6 +36,47 @@ def coverage(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESH
     counts, data = _checked(counts, drawn, data)
     # Multiplied out: the products are exact, so 25 of 2,600 samples do meet a quarter of 1/26.
     return (counts * data.sum() >= threshold * drawn * data).double().sum()
+
+
+def wilson(counts: Tensor, drawn: int, z: float = Z) -> tuple[Tensor, Tensor]:
+    r"""Wilson score interval of each share :math:`n_c / N` (Wilson 1927).
+
+    .. math:: \frac{n_c + z^2/2 \pm z \sqrt{n_c (N - n_c) / N + z^2 / 4}}{N + z^2}
+
+    Args:
+        counts: successes :math:`n_c`, shape (n,).
+        drawn: trials :math:`N`, at least 1.
+        z: standard deviations; 1.96 gives 95 %.
+
+    Returns:
+        Lower and upper ends, float64, each of shape (n,), in [0, 1].
+    """
+    n = counts.double()
+    middle = n + z**2 / 2
+    half = z * (n * (drawn - n) / drawn + z**2 / 4).sqrt()
+    low, high = (middle - half) / (drawn + z**2), (middle + half) / (drawn + z**2)
+    return low.clamp(min=0), high.clamp(max=1)
+
+
+def certain(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESHOLD) -> Tensor:
+    """Number of letters whose 95 % Wilson interval lies wholly above the threshold of `coverage`.
+
+    Few samples make this fall behind `coverage`: they cannot tell.
+
+    Args:
+        counts: accepted samples of each letter, shape (letters,).
+        drawn: samples drawn, accepted or not, at least 1.
+        data: glyphs of each letter in the data, all positive, shape (letters,).
+        threshold: part of the fair share that is asked for.
+
+    Returns:
+        The number of letters, float64 scalar.
+
+    Raises:
+        ValueError: as `coverage`.
+    """
+    counts, data = _checked(counts, drawn, data)
+    return (wilson(counts, drawn)[0] > threshold * data / data.sum()).double().sum()
 
 
 def entropy(counts: Tensor) -> Tensor:
@@ -76,6 +119,46 @@ def divergence(counts: Tensor, data: Tensor) -> Tensor:
     share = counts / counts.sum()
     # Rounding may leave -1e-17 where the two are equal.
     return torch.special.xlogy(share, share / fair).sum().clamp(min=0)
+
+
+def corrected_divergence(counts: Tensor, data: Tensor) -> Tensor:
+    r"""KL(generated ‖ data) without the bias that few samples bring, in nats.
+
+    The plug-in value of `divergence` is too large by :math:`(K - 1) / 2n` on average, to first
+    order, for n accepted samples of K letters (Paninski 2003, "Estimation of Entropy and Mutual
+    Information", eq. 4): that is taken off. A generator with the data's own shares gets 0 on
+    average, so that single values lie on both sides of it.
+
+    Args:
+        counts: accepted samples of each letter, shape (letters,).
+        data: glyphs of each letter in the data, all positive, shape (letters,).
+
+    Raises:
+        ValueError: a letter is missing in the data.
+    """
+    n = int(counts.sum())
+    return divergence(counts, data) - (((counts > 0).sum() - 1) / (2 * n) if n else 0)
+
+
+def total_variation(counts: Tensor, data: Tensor) -> Tensor:
+    r"""Total variation distance of the accepted letters from the data.
+
+    .. math:: \tfrac12 \sum_c |q_c - p_c|
+
+    Args:
+        counts: accepted samples of each letter, shape (letters,).
+        data: glyphs of each letter in the data, all positive, shape (letters,).
+
+    Returns:
+        Float64 scalar in [0, 1]; 1 where none was accepted.
+
+    Raises:
+        ValueError: a letter is missing in the data.
+    """
+    counts, data = _checked(counts, int(counts.sum()), data)
+    if not counts.any():
+        return torch.ones((), dtype=torch.double)
+    return (counts / counts.sum() - data / data.sum()).abs().sum() / 2
 
 
 def _checked(counts: Tensor, drawn: int, data: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,8 +216,11 @@ class LetterCoverage(Metric):
         return {
             "coverage/letters": coverage(self.counts, drawn, self.data),
             "coverage/any": (self.counts > 0).double().sum(),
+            "coverage/certain": certain(self.counts, drawn, self.data),
             "coverage/accepted": self.counts.double().sum() / drawn,
             "coverage/entropy": entropy(self.counts),
             "coverage/kl": divergence(self.counts, self.data),
+            "coverage/kl_corrected": corrected_divergence(self.counts, self.data),
+            "coverage/total_variation": total_variation(self.counts, self.data),
             **{f"letters/{letter}": share for letter, share in zip(LETTERS, shares, strict=True)},
         }

@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fontgan import LETTERS
+from fontgan.metrics.bins import Bins, bins, different_bins
+from fontgan.metrics.birthday import likeness, support
 from fontgan.metrics.coverage import LetterCoverage
 from fontgan.metrics.frechet import Moments, frechet_distance, moments
 from fontgan.metrics.hash import hash_coverage
+from fontgan.metrics.kernel import kernel_distance
 from fontgan.metrics.memory import closer, nearest_distances
-from fontgan.metrics.neighbours import neighbours, radii
+from fontgan.metrics.neighbours import Balls, balls, neighbours
+from fontgan.metrics.styles import Styles, style_coverage, styles
+from fontgan.metrics.vendi import vendi_score
 
 if TYPE_CHECKING:
     from fontgan.glyphs import GlyphSet
-    from fontgan.judge import Judge
+    from fontgan.judge import Judge, Reading
 
 
-@dataclass(frozen=True)
+STYLES = 8
+"""Clusters of style of a letter, where its reference has so many glyphs."""
+BINS = 100
+"""Bins of the judge's features, ten real glyphs in each at least."""
+
+
+@dataclass
 class _Known:
-    """What never changes about a reference set, as one judge sees it."""
+    """What never changes about a reference set, as one judge sees it; computed when asked for."""
 
     reference: GlyphSet  # Kept, so that its id is not given to another set.
     counts: Tensor  # Glyphs of each letter, (26,).
-    features: Tensor  # (m, d), in random order: any beginning of it is a fair sample.
-    moments: Moments
-    radii: dict[int, Tensor] = field(default_factory=dict)  # For its first n features.
+    chosen: Tensor  # Those that were read, in random order: any beginning is a fair sample.
+    features: Tensor  # Theirs, (m, d).
+    balls: dict[int, Balls] = field(default_factory=dict)  # Of its first n features.
+
+    @cached_property
+    def moments(self) -> Moments:
+        return moments(self.features)
+
+    @cached_property
+    def styles(self) -> Styles:
+        letters = self.reference.letters[self.chosen]
+        fewest = int(torch.bincount(letters, minlength=len(LETTERS)).min())
+        return styles(self.features, letters, max(1, min(STYLES, fewest)))
+
+    @cached_property
+    def bins(self) -> Bins:
+        return bins(self.features, max(2, min(BINS, len(self.features) // 10)))
+
+    @cached_property
+    def likeness(self) -> float:
+        return likeness(self.reference.images[self.chosen].float() / 255)
 
 
 class LetterMeasures:
@@ -38,7 +68,7 @@ class LetterMeasures:
     generated and real glyphs come in equal numbers: min(limit, drawn, reference) of each. Only the
     Gaussian of the real ones is always fitted to all that were read.
 
-    What is known about a reference set (its features, moments and radii) is computed once for each
+    What is known about a reference set (its features, moments and balls) is computed once for each
     judge and kept for as long as the very same object is asked about.
 
     Args:
@@ -72,7 +102,8 @@ class LetterMeasures:
             whole: compare up to `compared_whole` features, not only up to `compared`.
 
         Returns:
-            Finite values by name: `coverage/*`, `letters/*`, `neighbours/*`, `frechet/judge`.
+            Finite values by name: `coverage/*`, `letters/*`, `neighbours/*`, `frechet/judge`; in
+            the whole set also `styles/*`, `bins/*`, `kernel/judge`, `vendi/judge`, `support/*`.
 
         Raises:
             ValueError: too few images, or a reference without one of the letters.
@@ -83,11 +114,12 @@ class LetterMeasures:
         letters = LetterCoverage(known.counts, sync_on_compute=False)
         letters.update(reading.letter.cpu())
         limit = self.compared_whole if whole else self.compared
-        return {
+        values = {
             **{name: value.item() for name, value in letters.compute().items()},
             "coverage/hash": hash_coverage(images).item(),
             **self._compare(reading.features[:limit], known),
         }
+        return values | self._diversity(images, reading, known) if whole else values
 
     @torch.no_grad()
     def memory(self, images: Tensor, training: GlyphSet, reference: GlyphSet) -> dict[str, float]:
@@ -142,12 +174,29 @@ class LetterMeasures:
         """Measures between as many generated as real features."""
         size = min(len(features), len(known.features))
         features, real = features[:size], known.features[:size].to(features)
-        if size not in known.radii:
-            known.radii[size] = radii(real, self.k)
-        measured = neighbours(features, real, self.k, known.radii[size].to(features.device))
+        if size not in known.balls:
+            known.balls[size] = balls(real, self.k)
+        measured = neighbours(features, real, self.k, known.balls[size])
         return {
             **{f"neighbours/{name}": value for name, value in asdict(measured).items()},
             "frechet/judge": frechet_distance(moments(features), known.moments).item(),
+        }
+
+    def _diversity(self, images: Tensor, reading: Reading, known: _Known) -> dict[str, float]:
+        """Measures of how different samples are, of all that were drawn."""
+        cells = known.styles.cells(reading.features, reading.letter)
+        style = style_coverage(known.styles.counts, cells, len(images))
+        different = different_bins(known.bins.counts, known.bins.occupied(reading.features))
+        size = min(len(images), len(known.features))
+        pairs = support(images.cpu(), known.likeness)
+        return {
+            **{f"styles/{name}": value for name, value in asdict(style).items()},
+            "bins/different": different.share,
+            "bins/divergence": different.divergence,
+            "kernel/judge": kernel_distance(reading.features[:size], known.features[:size]),
+            "vendi/judge": vendi_score(reading.features[:size]),
+            "support/pairs": float(pairs.pairs),
+            "support/least": pairs.least,
         }
 
     def _about(self, reference: GlyphSet, judge: Judge) -> _Known:
@@ -158,7 +207,7 @@ class LetterMeasures:
             chosen = self._shuffled(len(reference.images))[: self.compared_whole]
             features = judge.read(reference.images[chosen].to(_device(judge))).features
             counts = torch.bincount(reference.letters.cpu(), minlength=len(LETTERS))
-            self._known[key] = _Known(reference, counts, features, moments(features))
+            self._known[key] = _Known(reference, counts, chosen, features)
         return self._known[key]
 
     def _shuffled(self, n: int) -> Tensor:
