@@ -102,8 +102,9 @@ class LetterMeasures:
             whole: compare up to `compared_whole` features, not only up to `compared`.
 
         Returns:
-            Finite values by name: `coverage/*`, `letters/*`, `neighbours/*`, `frechet/judge`; in
-            the whole set also `styles/*`, `bins/*`, `kernel/judge`, `vendi/judge`, `support/*`.
+            Finite values by name: `coverage/*`, `letters/*`, `styles/*`, `neighbours/*`,
+            `frechet/judge`; in the whole set also `bins/*`, `kernel/judge`, `vendi/judge`,
+            `support/*`.
 
         Raises:
             ValueError: too few images, or a reference without one of the letters.
@@ -117,6 +118,7 @@ class LetterMeasures:
         values = {
             **{name: value.item() for name, value in letters.compute().items()},
             "coverage/hash": hash_coverage(images).item(),
+            **{f"styles/{name}": v for name, v in self._styles(reading, known).items()},
             **self._compare(reading.features[:limit], known),
         }
         return values | self._diversity(images, reading, known) if whole else values
@@ -182,15 +184,16 @@ class LetterMeasures:
             "frechet/judge": frechet_distance(moments(features), known.moments).item(),
         }
 
+    def _styles(self, reading: Reading, known: _Known) -> dict[str, float]:
+        cells = known.styles.cells(reading.features, reading.letter)
+        return asdict(style_coverage(known.styles.counts, cells, len(reading.letter)))
+
     def _diversity(self, images: Tensor, reading: Reading, known: _Known) -> dict[str, float]:
         """Measures of how different samples are, of all that were drawn."""
-        cells = known.styles.cells(reading.features, reading.letter)
-        style = style_coverage(known.styles.counts, cells, len(images))
         different = different_bins(known.bins.counts, known.bins.occupied(reading.features))
         size = min(len(images), len(known.features))
         pairs = support(images.cpu(), known.likeness)
         return {
-            **{f"styles/{name}": value for name, value in asdict(style).items()},
             "bins/different": different.share,
             "bins/divergence": different.divergence,
             "kernel/judge": kernel_distance(reading.features[:size], known.features[:size]),

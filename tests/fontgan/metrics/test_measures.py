@@ -65,10 +65,10 @@ NAMES = {
     *(f"coverage/{name}" for name in COVERAGE),
     *(f"letters/{letter}" for letter in LETTERS),
     *(f"neighbours/{name}" for name in NEIGHBOURS),
+    *("styles/coverage", "styles/within", "styles/entropy"),
     "frechet/judge",
 }
 WHOLE = NAMES | {
-    *("styles/coverage", "styles/within", "styles/entropy"),
     *("bins/different", "bins/divergence", "kernel/judge", "vendi/judge"),
     *("support/pairs", "support/least"),
 }

@@ -1,0 +1,293 @@
+"""What a set of measures says of a generator, in words and as a number with an interval.
+
+Every rule compares a measure with what real glyphs of unseen families get (`ceiling`), and decides
+only where the measure's 95 % interval lies wholly on one side of its limit. In this order:
+
+| word | holds where |
+|---|---|
+| noise | fewer than `LEGIBLE` of the samples that would be accepted of real ones are accepted |
+| collapsed | at most 13 letters are alive, or the letters are worth at most 13 equal ones |
+| one style | a letter is drawn in fewer than `STYLES` of the styles that real ones come in |
+| memorised | a sample is nearer to training glyphs than an unseen real one in `COPIED` of pairs |
+| losing letters | some letter is surely not alive |
+| undecided | one of the rules above cannot be told yet at this sample size |
+| healthy | none of them |
+
+A letter is alive from a quarter of its fair share of the *accepted* samples on: junk has a word of
+its own. The first rule that surely holds gives the word, unless one before it is unsure.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fontgan import LETTERS
+from fontgan.metrics.coverage import THRESHOLD, wilson
+
+LEGIBLE = 0.6
+HALF = 13
+STYLES = 0.5
+COPIED = 0.75
+WORDS = (
+    *("healthy", "losing letters", "collapsed", "noise", "one style", "memorised"),
+    "undecided",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong, if anything.
+
+    Attributes:
+        word: one of `WORDS`.
+        health: the weakest of the shares, in [0, 1], of what real glyphs get: accepted samples,
+            letters alive, letters by entropy, styles within a letter, distance from memory.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        lost: letters that are surely not alive.
+        sentence: the word, and the numbers that led to it.
+    """
+
+    word: str
+    health: float
+    low: float
+    high: float
+    lost: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A value with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def over(self, scale: float) -> "_Range":
+        """As a share of a scale, in [0, 1]."""
+        parts = (min(1.0, max(0.0, x / scale)) for x in (self.value, self.low, self.high))
+        return _Range(*parts)
+
+    def below(self, limit: float) -> bool | None:
+        """Whether it is less than a limit; None where the interval holds the limit."""
+        return None if self.low < limit <= self.high else self.high < limit
+
+
+def verdict(values: Mapping[str, float], drawn: int, ceiling: Mapping[str, float]) -> Verdict:
+    """Judge a set of measures as `LetterMeasures` names them.
+
+    Args:
+        values: `coverage/accepted`, `letters/A` … and `styles/within`; `memory/closer` where it was
+            measured.
+        drawn: samples that they were measured on.
+        ceiling: the same measures of real glyphs of unseen families: of `coverage/accepted` and
+            `styles/within`, where they are missing 1.
+
+    Raises:
+        ValueError: a measure is missing, or no sample was drawn.
+    """
+    names = [f"letters/{letter}" for letter in LETTERS]
+    missing = [n for n in ("coverage/accepted", "styles/within", *names) if n not in values]
+    if missing or drawn < 1:
+        raise ValueError(f"a verdict on {drawn} samples lacks {', '.join(missing) or 'samples'}")
+    counts = torch.tensor([round(values[name] * drawn) for name in names])
+    accepted = _accepted(values, drawn).over(ceiling.get("coverage/accepted", 1.0))
+    alive, lost, unsure = _letters(counts)
+    worth = _worth(counts)
+    within = _within(values["styles/within"], counts).over(ceiling.get("styles/within", 1.0))
+    copied = _copied(values.get("memory/closer", 0.5), drawn)
+    few = _either(_Range(*alive).below(HALF + 0.5), worth.below(HALF))
+    rules = {
+        "noise": accepted.below(LEGIBLE),
+        "collapsed": few,
+        "one style": within.below(STYLES),
+        "memorised": _not(copied.below(COPIED)),
+        "losing letters": True if lost else None if unsure else False,
+    }
+    word = "healthy"
+    for name, holds in rules.items():
+        if holds is not False:
+            word = name if holds else "undecided"
+            break
+    away = _Range(*(2 * (1 - x) for x in (copied.value, copied.high, copied.low))).over(1.0)
+    shares = [accepted, _Range(*alive).over(26), worth.over(26), within, away]
+    return Verdict(
+        word,
+        min(share.value for share in shares),
+        min(share.low for share in shares),
+        min(share.high for share in shares),
+        lost,
+        f"{word}: {_reason(word, rules, values, alive, lost, worth, within, copied)}",
+    )
+
+
+def _accepted(values: Mapping[str, float], drawn: int) -> _Range:
+    share = values["coverage/accepted"]
+    low, high = wilson(torch.tensor([share * drawn]), drawn)
+    return _Range(share, float(low), float(high))
+
+
+def _letters(counts: torch.Tensor) -> tuple[tuple[float, float, float], str, str]:
+    """Letters alive (by value, surely, perhaps); those surely not; those that may be or not."""
+    n = int(counts.sum())
+    if not n:
+        return (0.0, 0.0, 0.0), LETTERS, ""
+    limit = THRESHOLD / len(LETTERS)
+    low, high = wilson(counts, n)
+    value, sure, perhaps = counts / n >= limit, low >= limit, high >= limit
+    totals = (float(value.sum()), float(sure.sum()), float(perhaps.sum()))
+    return totals, _named(~perhaps), _named(perhaps & ~sure)
+
+
+def _named(mask: torch.Tensor) -> str:
+    return "".join(letter for letter, chosen in zip(LETTERS, mask.tolist(), strict=True) if chosen)
+
+
+def _worth(counts: torch.Tensor) -> _Range:
+    """Number of equally frequent letters with the same entropy, exp H, ± two of its errors.
+
+    The error of H is sqrt(Var[ln q] / n), to first order.
+    """
+    n = int(counts.sum())
+    if not n:
+        return _Range(0.0, 0.0, 0.0)
+    share = counts.double() / n
+    entropy = float(-torch.special.xlogy(share, share).sum())
+    square = float((torch.special.xlogy(share, share) * share.clamp(min=1e-300).log()).sum())
+    error = math.sqrt(max(0.0, square - entropy**2) / n)
+    return _Range(*(math.exp(entropy + by * error) for by in (0, -2, 2)))
+
+
+def _within(share: float, counts: torch.Tensor, styles: int = 8) -> _Range:
+    """Share of styles, with the interval of so many independent cells as there are."""
+    cells = styles * int((counts > 0).sum())
+    if not cells:
+        return _Range(0.0, 0.0, 0.0)
+    low, high = wilson(torch.tensor([share * cells]), cells)
+    return _Range(share, float(low), float(high))
+
+
+def _copied(closer: float, drawn: int) -> _Range:
+    """A Mann–Whitney probability of two sets of so many, with the largest error it can have."""
+    error = 1.96 * math.sqrt(closer * (1 - closer) / drawn)
+    return _Range(closer, max(0.0, closer - error), min(1.0, closer + error))
+
+
+def _either(a: bool | None, b: bool | None) -> bool | None:
+    if a or b:
+        return True
+    return None if a is None or b is None else False
+
+
+def _not(a: bool | None) -> bool | None:
+    return None if a is None else not a
+
+
+def _reason(
+    word: str,
+    rules: Mapping[str, bool | None],
+    values: Mapping[str, float],
+    alive: tuple[float, float, float],
+    lost: str,
+    worth: _Range,
+    within: _Range,
+    copied: _Range,
+) -> str:
+    if word == "undecided":
+        unsure = [name for name, holds in rules.items() if holds is None]
+        return f"it cannot be told yet whether this is {' or '.join(unsure)}; draw more samples"
+    accepted = f"{values['coverage/accepted']:.0%} of samples are a letter"
+    if word == "noise":
+        return f"only {accepted}"
+    if word == "collapsed":
+        return f"{alive[0]:.0f} of 26 letters are drawn, worth {worth.value:.1f} equal ones"
+    if word == "one style":
+        return f"a letter comes in {within.value:.0%} of the styles that real letters have"
+    if word == "memorised":
+        return f"samples are nearer to training glyphs than unseen ones in {copied.value:.0%}"
+    if word == "losing letters":
+        return f"{' '.join(lost)} {'is' if len(lost) == 1 else 'are'} hardly drawn, {accepted}"
+    return f"all 26 letters are drawn, {accepted}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a rate.
+
+    Attributes:
+        at: index of the first measurement after it.
+        before: share of samples before.
+        after: share of samples from there on.
+        gain: log-likelihood that two rates have over one, nats.
+    """
+
+    at: int
+    before: float
+    after: float
+    gain: float
+
+
+def change_point(counts: NDArray[np.float64], drawn: NDArray[np.float64]) -> Change | None:
+    r"""The measurement from which on a letter is drawn at another rate, if there is one.
+
+    The split that makes two binomial rates most likely (Hinkley & Hinkley 1970, "Inference about
+    the change-point in a sequence of binomial variables"). It counts where it gains at least
+    :math:`10 + \ln T` nats over a single rate: T places are tried, and the rates of a network that
+    is learning vary more than chance would have it.
+
+    Args:
+        counts: samples of the letter in each of T measurements.
+        drawn: samples in all, same shape, all positive.
+
+    Returns:
+        None where no split gains enough.
+
+    Raises:
+        ValueError: shapes that differ, or counts above what was drawn.
+    """
+    if counts.shape != drawn.shape or (counts > drawn).any() or (drawn <= 0).any():
+        raise ValueError("a change point needs counts and as many positive totals above them")
+    hits, total = np.cumsum(counts).tolist(), np.cumsum(drawn).tolist()
+    best = None
+    for at in range(1, len(counts)):
+        parts = (hits[at - 1], total[at - 1]), (hits[-1] - hits[at - 1], total[-1] - total[at - 1])
+        gain = sum(_likelihood(h, n) for h, n in parts) - _likelihood(hits[-1], total[-1])
+        if best is None or gain > best.gain:
+            (a, m), (b, n) = parts
+            best = Change(at, a / m, b / n, gain)
+    return best if best and best.gain >= 10 + math.log(len(counts)) else None
+
+
+def _likelihood(hits: float, total: float) -> float:
+    """Greatest log-likelihood of a binomial rate, without its constant."""
+    rate = hits / total
+    return sum(k * math.log(p) for k, p in ((hits, rate), (total - hits, 1 - rate)) if k > 0)
+
+
+def onset(letter: str, history: list[Mapping[str, float]], drawn: int) -> int | None:
+    """Index of the measurement from which on a letter has been lost; None where it has not.
+
+    Args:
+        letter: A-Z.
+        history: measures of each epoch, with `letters/…` as shares of all samples.
+        drawn: samples of each.
+
+    Returns:
+        The change point after which its rate has been lower, looked for from its birth on; 0 for a
+        letter that never was alive.
+    """
+    shares = np.array([row[f"letters/{letter}"] for row in history])
+    limit = THRESHOLD / len(LETTERS)
+    if not len(shares) or shares[-1] >= limit:
+        return None
+    if (shares < limit).all():
+        return 0
+    born = int((shares >= limit).argmax())
+    counts = np.round(shares[born:] * drawn).astype(np.float64)
+    found = change_point(counts, np.full_like(counts, drawn))
+    return born + found.at if found and found.after < found.before else None

@@ -1,0 +1,119 @@
+import math
+
+import numpy as np
+import pytest
+
+from fontgan import LETTERS
+from fontgan.verdict import WORDS, change_point, onset, verdict
+
+CEILING = {"coverage/accepted": 0.94, "styles/within": 0.9}
+
+
+def measured(
+    letters: str = LETTERS,
+    accepted: float = 0.9,
+    within: float = 0.85,
+    closer: float = 0.4,
+    shares: dict[str, float] | None = None,
+) -> dict[str, float]:
+    """Measures of a generator that draws some letters equally, or in given shares."""
+    parts = shares or {letter: 1 / len(letters) for letter in letters}
+    rows = {f"letters/{letter}": accepted * parts.get(letter, 0.0) for letter in LETTERS}
+    known = {"coverage/accepted": accepted, "styles/within": within, "memory/closer": closer}
+    return rows | known
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("healthy", measured()),
+        ("healthy", measured(accepted=0.7)),
+        ("losing letters", measured(LETTERS[:25])),
+        ("losing letters", measured(LETTERS[:14])),
+        ("collapsed", measured(LETTERS[:13])),
+        ("collapsed", measured("I")),
+        ("collapsed", measured(shares={"I": 0.6} | {c: 0.4 / 25 for c in LETTERS if c != "I"})),
+        ("noise", measured(accepted=0.4)),
+        ("noise", measured("I", accepted=0.02)),
+        ("noise", measured(accepted=0.0, within=0.0)),
+        ("one style", measured(within=0.13)),
+        ("memorised", measured(closer=1.0)),
+    ],
+)
+def test_each_word(word: str, values: dict[str, float]):
+    found = verdict(values, 5000, CEILING)
+    assert found.word == word and word in WORDS
+    assert found.sentence.startswith(word)
+    assert 0 <= found.low <= found.health <= found.high <= 1
+
+
+def test_it_names_the_letters_that_are_lost():
+    found = verdict(measured("".join(c for c in LETTERS if c not in "QX")), 5000, CEILING)
+    assert found.lost == "QX"
+    assert found.sentence == "losing letters: Q X are hardly drawn, 90% of samples are a letter"
+    assert found.health == pytest.approx(24 / 26)
+
+
+@pytest.mark.parametrize("drawn", [1, 26, 40])
+def test_few_samples_do_not_make_a_generator_healthy(drawn: int):
+    assert verdict(measured(), drawn, CEILING).word == "undecided"
+
+
+def test_what_is_obvious_needs_few_samples():
+    assert verdict(measured(accepted=0.0, within=0.0), 50, CEILING).word == "noise"
+    assert verdict(measured("I", within=0.125), 60, CEILING).word == "collapsed"
+
+
+def test_a_letter_at_the_limit_is_undecided():
+    rest = (1 - 0.25 / 26) / 25
+    at = {c: rest for c in LETTERS if c != "Q"} | {"Q": 0.25 / 26}
+    found = verdict(measured(shares=at), 5000, CEILING)
+    assert found.word == "undecided" and found.lost == ""
+    assert "losing letters" in found.sentence
+
+
+def test_health_is_the_weakest_share_of_what_real_letters_get():
+    found = verdict(measured(accepted=0.705), 5000, CEILING)
+    assert found.health == pytest.approx(0.75)
+    assert found.low == pytest.approx(
+        0.75 - 1.96 * math.sqrt(0.705 * 0.295 / 5000) / 0.94, abs=2e-3
+    )
+
+
+def test_a_missing_measure_is_named():
+    values = measured()
+    del values["letters/F"]
+    with pytest.raises(ValueError, match="lacks letters/F"):
+        verdict(values, 100, CEILING)
+    with pytest.raises(ValueError, match="on 0 samples"):
+        verdict(measured(), 0, CEILING)
+
+
+def test_the_change_point_of_a_planted_change():
+    random = np.random.default_rng(0)
+    for at in (1, 5, 19):
+        rates = np.where(np.arange(20) < at, 0.04, 0.005)
+        found = change_point(random.binomial(2000, rates).astype(float), np.full(20, 2000.0))
+        assert found is not None and found.at == at
+        assert found.before == pytest.approx(0.04, abs=0.015) and found.after < 0.01
+
+
+def test_a_steady_rate_has_no_change_point():
+    """500 histories without a change; even one false alarm would be more than the rule allows."""
+    random = np.random.default_rng(1)
+    drawn = np.full(30, 2000.0)
+    alarms = [
+        change_point(random.binomial(2000, 0.04, 30).astype(float), drawn) for _ in range(500)
+    ]
+    assert alarms == [None] * 500
+
+
+def test_onset_is_when_a_lost_letter_went():
+    def history(*shares: float) -> list[dict[str, float]]:
+        return [{"letters/Q": share} for share in shares]
+
+    assert onset("Q", history(0, 0, 0, 0.04, 0.04, 0.035, 0.001, 0, 0), 2000) == 6
+    assert onset("Q", history(0.04, 0.04, 0.03), 2000) is None
+    assert onset("Q", history(0, 0.001, 0), 2000) == 0
+    assert onset("Q", history(0, 0, 0, 0, 0, 0, 0, 0.04, 0.04, 0), 2000) == 9
+    assert onset("Q", history(), 2000) is None
