@@ -147,9 +147,11 @@ class CollapseVerdict(History):
         return f" ({', '.join(parts)})" if parts else ""
 
     def _table(self) -> str:
-        columns: tuple[str, ...] = ("epoch", "word", "health", "low", "high", "lost", "sentence")
+        columns = ["epoch", "word", "health", "low", "high", "lost", "sentence"]
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        writer: csv.DictWriter[str] = csv.DictWriter(
+            text, columns, extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         for row in self.history:
             writer.writerow(row | {k: f"{row[k]:.4g}" for k in ("health", "low", "high")})
