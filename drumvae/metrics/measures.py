@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drumvae.bars import Bars
 from drumvae.gaussian import Gaussian, standard
-from drumvae.metrics.collapse import active_units, cost_of_replacing, earning
+from drumvae.metrics.collapse import Cost, active_units, cost_of_replacing, earning, sensitivity
 from drumvae.metrics.information import Information, hierarchical_information
 from drumvae.metrics.likelihood import negative_log_likelihood
 from drumvae.metrics.reconstruction import onset_f1
@@ -35,9 +35,11 @@ class GrooveMeasures:
     def collapse(self, module: Any, bars: Tensor) -> Values:
         """KL, activity, information and worth of every dimension, and how much comes back.
 
+        `drumvae.verdict` reads a verdict from them.
+
         Args:
             module: a hierarchical VAE.
-            bars: shape (n, 3, steps, voices).
+            bars: shape (n, 3, steps, voices), n at least 2.
         """
         values: Values = {}
         with torch.random.fork_rng(devices=[]):
@@ -47,11 +49,16 @@ class GrooveMeasures:
             parts = hierarchical_information(module, self._some(bars))
         kls = q.high.kl(standard(q.z_high)).mean(0), q.low.kl(q.low_prior).mean(0)
         costs = cost_of_replacing(module, bars, self.seed)
-        for level, kl, means, cost, part in zip(LEVELS, kls, central, costs, parts, strict=True):
-            values |= {f"kl_{level}/{i}": float(v) for i, v in enumerate(kl)}
-            values |= {f"cost_{level}/{i}": float(v) for i, v in enumerate(cost)}
+        moved = sensitivity(module, bars, self.seed)
+        for level, kl, means, cost, share, part in zip(
+            LEVELS, kls, central, costs, moved, parts, strict=True
+        ):
+            values |= _numbered(f"kl_{level}", kl)
+            values |= _cost(level, cost)
+            values |= _numbered(f"sensitivity_{level}", share)
+            values |= _numbered(f"variance_{level}", means.var(0))
             values[f"active/{level}"] = float(active_units(means).sum())
-            values[f"earning/{level}"] = float(earning(kl, cost).sum())
+            values[f"earning/{level}"] = float(earning(kl, cost.mean).sum())
             values |= _information(level, part)
         found = module.likelihood.typical(module.decode(*central))[:, 0] > 0
         values["reconstruction/f1"] = float(onset_f1(found, bars[:, 0] > 0))
@@ -125,6 +132,19 @@ class GrooveMeasures:
 
     def _some(self, bars: Tensor) -> Tensor:
         return bars[self._chosen(len(bars)).to(bars.device)]
+
+
+def _numbered(name: str, of: Tensor) -> Values:
+    return {f"{name}/{i}": float(value) for i, value in enumerate(of)}
+
+
+def _cost(level: str, cost: Cost) -> Values:
+    return {
+        **_numbered(f"cost_{level}", cost.mean),
+        **_numbered(f"cost_{level}_error", cost.error),
+        f"cost/{level}": cost.whole,
+        f"cost/{level}_error": cost.whole_error,
+    }
 
 
 def _information(level: str, part: Information) -> Values:

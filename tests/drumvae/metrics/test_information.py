@@ -2,9 +2,13 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from drumvae.gaussian import Gaussian, standard
+from drumvae.likelihoods import Hits
+from drumvae.metrics import GrooveMeasures
 from drumvae.metrics.information import information
+from drumvae.vae import Networks
 
 
 def linear_gaussian(
@@ -55,3 +59,65 @@ def test_a_dead_posterior_carries_nothing():
     found = information(q, q.draw(torch.Generator().manual_seed(0)), standard(zeros))
     assert found.mutual == pytest.approx(0, abs=1e-5)
     assert found.aggregate == pytest.approx(0, abs=1e-5)
+
+
+NOISE, DETAIL, WIDTH = 0.8, 0.5, 1.5
+
+
+class TwoLooks(nn.Module):
+    """z_high = x + 0.8 ε and z_low = x + 0.5 ε', for bars of one cell with x ~ N(0, 1)."""
+
+    def high(self, features: torch.Tensor) -> Gaussian:
+        return Gaussian(features, torch.full_like(features, 2 * math.log(NOISE)))
+
+    def low(self, features: torch.Tensor, prior: Gaussian) -> Gaussian:
+        return Gaussian(features, torch.full_like(features, 2 * math.log(DETAIL)))
+
+
+class Follows(nn.Module):
+    """p(z_low | z_high) = N(z_high, 1.5²)."""
+
+    def forward(self, z_high: torch.Tensor) -> Gaussian:
+        return Gaussian(z_high, torch.full_like(z_high, 2 * math.log(WIDTH)))
+
+
+class FirstCell(nn.Module):
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return z[:, :1, None, None]
+
+
+class Gaussians:
+    """Two levels of one dimension each, everything known."""
+
+    likelihood = Hits()
+    device = torch.device("cpu")
+    averaged = Networks(nn.Flatten(), TwoLooks(), Follows(), FirstCell())
+
+    def encode(self, bars: torch.Tensor):
+        return self.averaged.posterior(bars[:, :1])
+
+    def central(self, bars: torch.Tensor):
+        return self.averaged.central(bars[:, :1])
+
+    def decode(self, z_high: torch.Tensor, z_low: torch.Tensor):
+        return self.averaged.outputs(z_high, z_low)
+
+    def log_density(self, bars: torch.Tensor, z_high: torch.Tensor, z_low: torch.Tensor):
+        return self.likelihood.log_density(self.decode(z_high, z_low), bars[:, :1])
+
+
+def test_kl_and_information_of_both_levels_of_gaussians():
+    x = torch.randn(3000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    values = GrooveMeasures(pairs=3000).collapse(Gaussians(), x.expand(-1, 3, 1, 1))
+    first, second = NOISE**-2, DETAIL**-2
+    assert values["kl_high/0"] == pytest.approx(0.5 * (NOISE**2 - 2 * math.log(NOISE)), abs=0.05)
+    # Against p(z_low | z_high): x − z_high has the variance of z_high's noise.
+    squared = (DETAIL**2 + NOISE**2) / WIDTH**2
+    kl_low = 0.5 * (squared - 1 - 2 * math.log(DETAIL / WIDTH))
+    assert values["kl_low/0"] == pytest.approx(kl_low, abs=0.05)
+    high = 0.5 * math.log(1 + first)
+    assert values["information/high"] == pytest.approx(high, abs=0.05)
+    # What a second look at x tells beyond the first.
+    low = 0.5 * math.log(1 + first + second) - high
+    assert values["information/low"] == pytest.approx(low, abs=0.05)
+    assert values["aggregate/low"] == pytest.approx(kl_low - low, abs=0.05)
