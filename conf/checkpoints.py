@@ -1,10 +1,13 @@
 """Can this checkpoint go on in this run? Asked before anything in a run directory is touched."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from lightning import LightningModule
+from omegaconf import DictConfig, OmegaConf
 
 from callbacks.run_summary import model_name
 
@@ -83,6 +86,55 @@ def _first_difference(saved: dict[str, Any], built: dict[str, Any]) -> str | Non
         if mine != theirs:
             return f"{name} is {tuple(theirs or ())} there and {tuple(mine or ())} here"
     return None
+
+
+def newest_run(app: str, outputs: Path = Path("outputs")) -> Path:
+    """The last checkpoint of the newest finished run of a domain.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = []
+    for summary in (outputs / app).rglob("summary.json"):
+        checkpoint = summary.parent / "checkpoints" / "last.ckpt"
+        if checkpoint.is_file() and json.loads(summary.read_text())["status"] == "finished":
+            found.append((summary.stat().st_mtime, checkpoint))
+    if not found:
+        raise FileNotFoundError(
+            f"no finished run under {outputs / app}; train one with python -m {app}.train, or "
+            "name a checkpoint with ckpt_path=FILE"
+        )
+    return max(found)[1]
+
+
+def restored(path: Path) -> tuple[DictConfig, LightningModule]:
+    """The trained model of a checkpoint, built by the config of its run.
+
+    Args:
+        path: RUN/checkpoints/NAME.ckpt.
+
+    Returns:
+        The run's config, and its model on the CPU, in eval mode.
+
+    Raises:
+        FileNotFoundError: no checkpoint, or no config.yaml of the run that it belongs to.
+        ValueError: it is broken, or of another model than the config describes.
+    """
+    checkpoint = read_checkpoint(path)
+    config = path.parent.parent / "config.yaml"
+    if not config.is_file():
+        raise FileNotFoundError(
+            f"no config.yaml at {config}: {path} must lie where its run has left it, in "
+            "RUN/checkpoints, with the run's config beside that folder"
+        )
+    cfg = OmegaConf.load(config)
+    if not isinstance(cfg, DictConfig) or "module" not in cfg:
+        raise ValueError(f"{config} is no config of a run: it names no `module`")
+    module = instantiate(cfg[cfg.module], _convert_="all")
+    if difference := _first_difference(checkpoint["state_dict"], module.state_dict()):
+        raise ValueError(f"{path} does not fit {config}: {difference}")
+    module.load_state_dict(checkpoint["state_dict"])
+    return cfg, module.eval()
 
 
 def random_state() -> dict[str, Any]:

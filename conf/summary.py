@@ -4,7 +4,6 @@ import contextlib
 import math
 import platform
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,7 +71,7 @@ def summarize(run: Run, status: str, error: str | None, seconds: float) -> dict[
         "verdict": next((v for c in run.callbacks if (v := getattr(c, "verdict", None))), None),
         "seconds": round(seconds + (record.seconds_before if record else 0.0), 3),
         "batches": batches_trained(run.trainer) if run.trainer else 0,
-        "versions": {"python": platform.python_version(), **_versions(PACKAGES)},
+        "versions": versions(),
         "data": None,
         "judge": None,
     }
@@ -80,7 +79,7 @@ def summarize(run: Run, status: str, error: str | None, seconds: float) -> dict[
     with contextlib.suppress(Exception):
         summary["data"] = getattr(run.datamodule, "fingerprint", None)
         summary["judge"] = getattr(getattr(run.datamodule, "judge", None), "fingerprint", None)
-    return _plain(summary)
+    return plain(summary)
 
 
 def _command(cfg: DictConfig) -> str:
@@ -95,19 +94,20 @@ def _gather(callbacks: list[Callback], attribute: str) -> Row:
     return gathered
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    versions = {}
-    for package in packages:
+def versions() -> dict[str, str]:
+    """Of Python, and of the packages that shape a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
         # Run from a checkout that is not installed, modekeeper itself has no version.
         with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions
+            found[package] = version(package)
+    return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn tensors and numpy scalars into numbers, and what JSON does not know, NaN, into null."""
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

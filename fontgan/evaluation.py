@@ -1,0 +1,173 @@
+"""Everything that can be measured of a set of glyphs, in one run directory."""
+
+import csv
+import io
+import json
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from callbacks.draws import draw
+from callbacks.mode_coverage import save_samples
+from callbacks.run_summary import write_atomically
+from conf.checkpoints import newest_run, restored
+from conf.summary import plain, versions
+from fontgan import LETTERS, junk, planted, samples
+from fontgan.data import GlyphData
+from fontgan.metrics.confusion import CLASSES, Shares, confusion, true_shares
+from fontgan.metrics.strokes import letter_strokes
+from fontgan.verdict import Verdict, verdict
+
+Values = dict[str, float]
+PRINTED = ("coverage/", "styles/", "neighbours/", "frechet/", "kernel/", "bins/", "vendi/")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found of a set of glyphs.
+
+    Attributes:
+        final: all measures.
+        floor: what uniform noise gets.
+        ceiling: what real glyphs of the validation families get.
+        verdict: in words.
+        shares: true shares of the letters and of junk, the judge's errors taken back.
+    """
+
+    final: Values
+    floor: Values
+    ceiling: Values
+    verdict: Verdict
+    shares: Shares
+
+
+def evaluate(images: Tensor, data: GlyphData, measure: Any) -> Evaluation:
+    """Measure glyphs against the test families of some data.
+
+    Args:
+        images: uint8, ink bright, shape (n, 1, h, w), n of 6 or more.
+        data: gives the judge and the real glyphs.
+        measure: as `LetterMeasures`.
+    """
+    judge, test = data.judge, data.reference("test")
+    training, source = data.reference("train"), data.reference("validate")
+    pictures, n = images.float() / 255, len(images)
+    final = measure(pictures, judge, test, whole=True) | measure.memory(pictures, training, test)
+    ceiling = measure.ceiling(n, judge, source, test)
+    counts = torch.tensor([round(final[f"letters/{letter}"] * n) for letter in LETTERS])
+    readings = torch.cat([counts, torch.tensor([n - int(counts.sum())])])
+    shares = true_shares(readings, _errors(judge, data))
+    return Evaluation(
+        final, measure.floor(n, judge, test), ceiling, verdict(final, n, ceiling), shares
+    )
+
+
+def _errors(judge: Any, data: GlyphData) -> Tensor:
+    """The judge's confusion matrix, on validation letters and as many noisy pictures."""
+    source, generator = data.reference("validate"), torch.Generator().manual_seed(0)
+    noise = planted.of_junk(junk.noise)(source, source, len(source.images), generator)
+    truth = torch.cat([source.letters, torch.full((len(noise),), -1)])
+    return confusion(truth, judge.read(torch.cat([source.images, noise])).letter)
+
+
+def run(cfg: DictConfig) -> None:
+    """Evaluate what a config names, and leave a run directory.
+
+    Raises:
+        FileNotFoundError: no such checkpoint or samples, or no finished run at all.
+        ValueError: they cannot be measured, or both are named.
+    """
+    began, directory = time.monotonic(), Path(HydraConfig.get().runtime.output_dir)
+    if cfg.samples is not None and cfg.ckpt_path is not None:
+        raise ValueError("ckpt_path= and samples= name two things to measure; choose one")
+    of: str | Path
+    if cfg.samples is not None:
+        data, of = instantiate(cfg.data, _convert_="all"), cfg.samples
+        images = samples.load(Path(cfg.samples), data.size, cfg.ink)
+    else:
+        of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("fontgan")
+        trained, module = restored(of)
+        chosen = any(o.startswith("data") for o in HydraConfig.get().overrides.task)
+        data = instantiate(cfg.data if chosen else trained.data, _convert_="all")
+        images = draw(module, cfg.drawn, cfg.seed)
+    if len(images) < 6:
+        raise ValueError(f"{len(images)} samples are too few to measure; 6 are the least")
+    found = evaluate(images, data, instantiate(cfg.measure))
+    save_samples(directory / "samples" / "final.npz", images)
+    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_atomically(directory / "letters.csv", _letters(found, data))
+    summary = {
+        "status": "finished",
+        "error": None,
+        "command": shlex.join(
+            ["python", "-m", "fontgan.evaluate", *HydraConfig.get().overrides.task]
+        ),
+        "seed": cfg.seed,
+        "measured": str(of),
+        "samples": len(images),
+        "final": found.final,
+        "best": {},
+        "floor": found.floor,
+        "ceiling": found.ceiling,
+        "verdict": found.verdict.sentence,
+        "seconds": round(time.monotonic() - began, 3),
+        "batches": 0,
+        "versions": versions(),
+        "data": data.fingerprint,
+        "judge": data.judge.fingerprint,
+    }
+    write_atomically(directory / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
+    _print(found, of, len(images), directory)
+
+
+def _letters(found: Evaluation, data: GlyphData) -> str:
+    """A row for each letter: its shares, and the strokes of the real ones."""
+    test = data.reference("test")
+    strokes = letter_strokes(test.images.float() / 255, test.letters)
+    rows = [["letter", "share", "true_share", "low", "high", *strokes]]
+    for i, letter in enumerate(LETTERS):
+        values = (
+            found.final[f"letters/{letter}"],
+            *(
+                float(column[i])
+                for column in (found.shares.share, found.shares.low, found.shares.high)
+            ),
+        )
+        rows.append(
+            [letter, *(f"{v:.5f}" for v in values), *(f"{s[i]:.4f}" for s in strokes.values())]
+        )
+    junk = [
+        float(c[CLASSES - 1]) for c in (found.shares.share, found.shares.low, found.shares.high)
+    ]
+    refused = 1 - found.final["coverage/accepted"]
+    rows.append(["junk", f"{refused:.5f}", *(f"{v:.5f}" for v in junk), *("" for _ in strokes)])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _print(found: Evaluation, of: str | Path, n: int, directory: Path) -> None:
+    table = Table("measure", "floor", "value", "ceiling", title=f"{of}, {n} samples")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, value in found.final.items():
+        if name.startswith((*PRINTED, "memory/", "support/")):
+            limits = (f"{v[name]:.3f}" if name in v else "" for v in (found.floor, found.ceiling))
+            floor, ceiling = limits
+            table.add_row(name, floor, f"{value:.3f}", ceiling)
+    console = Console()
+    console.print(table)
+    health = found.verdict
+    console.print(f"[bold]{health.sentence}[/bold]")
+    console.print(f"health {health.health:.2f} ({health.low:.2f} to {health.high:.2f})")
+    console.print(f"{directory}", soft_wrap=True)

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fontgan.data import BuiltinTypefaces
+from fontgan.samples import load
+
+
+@pytest.fixture(scope="module")
+def glyphs() -> np.ndarray:
+    return BuiltinTypefaces().reference("validate").images[:12, 0].numpy()
+
+
+def test_a_folder_of_pictures_comes_back_as_it_was(glyphs, tmp_path: Path):
+    for i, glyph in enumerate(glyphs):
+        Image.fromarray(glyph).save(tmp_path / f"{i:03d}.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    assert torch.equal(load(tmp_path, 28)[:, 0], torch.from_numpy(glyphs))
+
+
+@pytest.mark.parametrize("ink", ["auto", "dark"])
+def test_dark_ink_on_paper_is_turned_over(glyphs, tmp_path: Path, ink: str):
+    np.savez(tmp_path / "a.npz", images=255 - glyphs)
+    assert torch.equal(load(tmp_path / "a.npz", 28, ink)[:, 0], torch.from_numpy(glyphs))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[:, None],
+        lambda x: np.repeat(x[..., None], 3, -1),
+        lambda x: x / 255,
+        lambda x: (x / 127.5 - 1).astype(np.float32),
+        lambda x: x.astype(np.float64),
+    ],
+)
+def test_arrays_of_any_usual_kind(glyphs, tmp_path: Path, change):
+    np.savez(tmp_path / "a.npz", images=change(glyphs))
+    assert torch.equal(load(tmp_path / "a.npz", 28)[:, 0], torch.from_numpy(glyphs))
+
+
+def test_pictures_of_another_size_are_brought_to_the_judges(glyphs, tmp_path: Path):
+    Image.fromarray(glyphs[0]).resize((84, 84), Image.Resampling.LANCZOS).save(tmp_path / "a.png")
+    found = load(tmp_path, 28)[0, 0].float() - torch.from_numpy(glyphs[0]).float()
+    assert found.abs().mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda p: None, FileNotFoundError, "no samples at"),
+        (lambda p: p.mkdir(), FileNotFoundError, "no picture in"),
+        (lambda p: p.write_bytes(b"PK and no more"), ValueError, "cannot be read as an .npz"),
+        (lambda p: _save(p, other=np.zeros(3)), ValueError, "no array `images`; it holds other"),
+        (lambda p: _save(p, images=np.zeros((3, 4))), ValueError, r"got \(3, 4\)"),
+        (lambda p: _save(p, images=np.zeros((3, 4, 6), np.uint8)), ValueError, "6 x 4; glyphs"),
+        (lambda p: _save(p, images=np.full((3, 4, 4), np.nan)), ValueError, "no numbers"),
+        (lambda p: _save(p, images=np.full((3, 4, 4), 900.0)), ValueError, "must lie in"),
+    ],
+)
+def test_what_is_no_set_of_glyphs_is_named(tmp_path: Path, write, error, message):
+    path = tmp_path / "samples"
+    write(path)
+    with pytest.raises(error, match=message):
+        load(path, 28)
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def test_a_broken_picture_is_named(tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(ValueError, match=r"x\.png cannot be read"):
+        load(tmp_path, 28)
+    with pytest.raises(ValueError, match="'grey', it must be"):
+        load(tmp_path, 28, ink="grey")
