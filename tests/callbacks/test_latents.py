@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from callbacks.latent_map import LatentMap, draw_map, embedded
 from callbacks.likelihood import Likelihood
 from callbacks.posterior_collapse import PosteriorCollapse, draw_active, draw_heat_map
-from drumvae.data import Recipes
+from drumvae.drawn import Recipes
 from drumvae.gaussian import Gaussian
 from drumvae.likelihoods import Hits
 from drumvae.metrics import GrooveMeasures

@@ -12,10 +12,11 @@ import torch
 
 from drumvae.bars import Bars
 from drumvae.batches import EpochBatches
-from drumvae.data import Factors, GrooveMidi, MidiFolders, Recipes
+from drumvae.drawn import Factors, Recipes
 from drumvae.grooves import GMD_KIT, REPORT_KIT
 from drumvae.midi import CHANNEL
 from drumvae.performances import STYLES, read_folders, read_gmd
+from drumvae.played import GrooveMidi, MidiFolders
 
 COLUMNS = ["style", "bpm", "beat_type", "time_signature", "midi_filename", "split"]
 

@@ -8,7 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from drumvae.annealing import Annealing, linear, none
-from drumvae.data import Recipes
+from drumvae.drawn import Recipes
 from drumvae.gaussian import standard
 from drumvae.likelihoods import Expressive, Hits
 from drumvae.metrics import negative_log_likelihood
