@@ -1,5 +1,6 @@
 """Which latent dimensions live: KL, activity, information and worth of each, epoch by epoch."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,19 @@ class Measure(Protocol):
     def variances(self, module: Any, bars: Tensor) -> dict[str, list[float]]: ...
 
 
+class LevelVerdict(Protocol):
+    """What has become of a level: shares of dimensions alive, surely and perhaps, in words."""
+
+    score: float
+    low: float
+    high: float
+    sentence: str
+
+
+Rules = Callable[[Mapping[str, float]], Mapping[str, LevelVerdict]]
+Onset = Callable[[Sequence[Mapping[str, float]], str], Mapping[int, int]]
+
+
 class PosteriorCollapse(History):
     """Measures every latent dimension on validation bars in epochs, on test bars at the end.
 
@@ -33,24 +47,39 @@ class PosteriorCollapse(History):
       _target_: callbacks.posterior_collapse.PosteriorCollapse
       measure:
         _target_: drumvae.metrics.GrooveMeasures
+      rules:
+        _target_: drumvae.verdict.verdicts
+        _partial_: true
+      onset:
+        _target_: drumvae.verdict.onset
+        _partial_: true
       bars: 500              # at most, in epochs; all of them at the end
       every_n_epochs: 1
     ```
 
-    Logs `kl_high/0` …, `cost_high/0` …, `active/…`, `earning/…`, `information/…`, `aggregate/…` and
-    `reconstruction/f1`. Writes `figures/posterior_collapse.png`, a heat map dimension × epoch, and
-    `figures/active_units.png`, the number of active units at every threshold.
+    Logs `kl_high/0` …, `cost_high/0` …, `active/…`, `earning/…`, `information/…`, `aggregate/…`,
+    `reconstruction/f1`, and `collapse/alive_high` …, the share of a level's dimensions that the
+    verdict calls alive, between the shares that `…_sure` and `…_perhaps` are. Writes
+    `figures/posterior_collapse.png`, a heat map dimension × epoch, and `figures/active_units.png`,
+    the number of active units at every threshold.
 
     Attributes:
         history: a row for each measured epoch (counted from 1).
-        verdict: one sentence, once a test has ended.
+        verdict: a sentence on each level, once a test has ended, with when dimensions died.
     """
 
-    def __init__(self, measure: Measure, bars: int = 500, every_n_epochs: int = 1) -> None:
+    def __init__(
+        self,
+        measure: Measure,
+        rules: Rules,
+        onset: Onset,
+        bars: int = 500,
+        every_n_epochs: int = 1,
+    ) -> None:
         super().__init__(every_n_epochs)
         if bars < 2:
             raise ValueError(f"posterior_collapse needs bars of 2 or more, got {bars}")
-        self.measure, self.bars = measure, bars
+        self.measure, self.rules, self.onset, self.bars = measure, rules, onset, bars
         self.verdict: str | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -68,15 +97,8 @@ class PosteriorCollapse(History):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         bars = groove_data(trainer).reference("test").tensor.to(pl_module.device)
         values = self._measured(pl_module, bars)
-        parts = []
-        for level in LEVELS:
-            n = len(dimensions(values, level))
-            parts.append(
-                f"z_{level}: {values[f'earning/{level}']:.0f} of {n} dimensions earn their place, "
-                f"{values[f'active/{level}']:.0f} are active, "
-                f"{values[f'information/{level}']:.2f} nats of information"
-            )
-        self.verdict = "; ".join(parts)
+        found = self.rules(values)
+        self.verdict = "; ".join(found[level].sentence + self._died(level) for level in LEVELS)
         with undisturbed(pl_module):
             variances = self.measure.variances(pl_module, bars)
         if trainer.is_global_zero:
@@ -87,8 +109,18 @@ class PosteriorCollapse(History):
     def _measured(self, module: LightningModule, bars: Tensor) -> Values:
         with undisturbed(module):
             values = self.measure.collapse(module, bars)
-        module.log_dict(values, sync_dist=True)
+        shares = {}
+        for level, found in self.rules(values).items():
+            shares[f"collapse/alive_{level}"] = found.score
+            shares[f"collapse/alive_{level}_sure"] = found.low
+            shares[f"collapse/alive_{level}_perhaps"] = found.high
+        module.log_dict(values | shares, sync_dist=True)
         return values
+
+    def _died(self, level: str) -> str:
+        deaths = self.onset(self.history, level)
+        parts = [f"{dimension} died in epoch {epoch}" for dimension, epoch in deaths.items()]
+        return f" ({', '.join(parts)})" if parts else ""
 
     def draw_history(self, trainer: Trainer) -> None:
         with drawing(trainer, "posterior_collapse", width=11, height=7) as figure:

@@ -21,6 +21,7 @@ from drumvae.metrics import GrooveMeasures
 from drumvae.posterior import Posterior
 from drumvae.recipes import STYLES, recipes
 from drumvae.vae import Networks
+from drumvae.verdict import onset, verdicts
 
 SPREAD = 2.0
 
@@ -151,7 +152,7 @@ def test_the_gap_is_what_the_density_falls_short_of_the_truth(offset: float, tmp
 
 
 def test_one_live_dimension_among_five(tmp_path: Path):
-    callback = PosteriorCollapse(GrooveMeasures(), bars=300)
+    callback = PosteriorCollapse(GrooveMeasures(), verdicts, onset, bars=300)
     logged = run(Oracle(), callback, tmp_path).callback_metrics
     # KL of N(m, e^-6) against N(0, 1), m evenly of -4, -2, 0, 2, 4.
     expected = 0.5 * (np.exp(-6) + 8 - 1 + 6)
@@ -163,9 +164,20 @@ def test_one_live_dimension_among_five(tmp_path: Path):
     # The five means are far apart: all that z_high can say of a bar is its style.
     assert logged["information/high"].item() == pytest.approx(np.log(5), abs=0.02)
     assert logged["information/low"].item() == pytest.approx(0, abs=1e-6)
+    assert (logged["collapse/alive_high"], logged["collapse/alive_low"]) == (0.5, 0)
     assert callback.verdict is not None
-    assert callback.verdict.startswith("z_high: 1 of 2 dimensions earn their place, 1 are active")
+    high, low = callback.verdict.split("; z_low ")
+    assert high.startswith("z_high is losing dimensions: 1 of 2 dimensions alive (0), dead: 1")
+    assert low.startswith("is collapsed: 0 of 3 dimensions alive")
     assert (tmp_path / "figures" / "posterior_collapse.png").is_file()
+
+
+def test_the_verdict_says_in_which_epoch_a_dimension_died(tmp_path: Path):
+    callback = PosteriorCollapse(GrooveMeasures(), verdicts, onset)
+    for epoch, kl in enumerate([0.5, 0.6, 0.5, 0.001, 0.001, 0.0]):
+        callback.history.append(row(2 * epoch + 2, [0.5, kl], [0.2, 0.2]))
+    assert callback._died("high") == " (1 died in epoch 8)"
+    assert callback._died("low") == ""
 
 
 def test_styles_are_told_apart_by_what_is_alive_alone(tmp_path: Path):
