@@ -15,6 +15,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from fontgan.metrics.features import refuse_nan
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -30,6 +32,7 @@ class Bins:
 
     def occupied(self, features: Tensor) -> Tensor:
         """How many of some features (n, d) fall into each bin, long, shape (k,)."""
+        refuse_nan(features, "features")
         nearest = torch.cdist(features.double(), self.centres.to(features.device)).argmin(1)
         return torch.bincount(nearest.cpu(), minlength=len(self.centres))
 
@@ -64,9 +67,8 @@ def bins(real: Tensor, k: int = 100, seed: int = 0) -> Bins:
     """
     if real.ndim != 2 or len(real) < k or k < 2:
         raise ValueError(f"{k} bins need at least so many real features, got {tuple(real.shape)}")
+    refuse_nan(real, "real features")
     points = real.detach().cpu().double().numpy()
-    if not np.isfinite(points).all():
-        raise ValueError("real features hold values that are not finite")
     with warnings.catch_warnings():
         # Fewer different points than bins: k-means says so, and leaves bins empty.
         warnings.simplefilter("ignore", ConvergenceWarning)

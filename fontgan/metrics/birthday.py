@@ -16,6 +16,8 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
+from fontgan.metrics.features import refuse_nan
+
 
 @dataclass(frozen=True)
 class Support:
@@ -50,6 +52,7 @@ def likeness(real: Tensor, share: float = 0.001) -> float:
 
 def nearest_others(images: Tensor) -> Tensor:
     """Distance of each picture (n, 1, h, w) to the nearest *other* of the set, shape (n,)."""
+    refuse_nan(images, "pictures")
     flat = images.flatten(1)
     rows = []
     for start in range(0, len(flat), 500):
@@ -72,6 +75,7 @@ def support(images: Tensor, alike: float) -> Support:
     """
     if len(images) < 2:
         raise ValueError(f"pairs need two or more samples, got {len(images)}")
+    refuse_nan(images, "pictures")
     flat = images.flatten(1)
     limit, found = alike * math.sqrt(flat.shape[1]), 0
     for start in range(0, len(flat), 500):

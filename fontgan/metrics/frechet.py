@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fontgan.metrics.features import refuse_nan
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -29,6 +31,7 @@ def moments(features: Tensor) -> Moments:
     """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"moments need features (n >= 2, d), got {tuple(features.shape)}")
+    refuse_nan(features, "features")
     features = features.detach().cpu().double()
     mean = features.mean(dim=0)
     centred = features - mean

@@ -8,6 +8,8 @@ rather than averaged over random subsets. The polynomial and its estimator are t
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
+from fontgan.metrics.features import refuse_nan
+
 
 def kernel_distance(generated: Tensor, real: Tensor) -> float:
     """Unbiased squared discrepancy: 0 on average for equal distributions, so also below 0.
@@ -24,4 +26,6 @@ def kernel_distance(generated: Tensor, real: Tensor) -> float:
             f"the kernel distance compares equally many features (n >= 2, d), got "
             f"{tuple(generated.shape)} and {tuple(real.shape)}"
         )
+    refuse_nan(generated, "generated features")
+    refuse_nan(real, "real features")
     return float(poly_mmd(generated.double().cpu(), real.double().cpu()))

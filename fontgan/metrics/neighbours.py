@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fontgan.metrics.features import refuse_nan
+
 BLOCK_BYTES = 128 * 1024**2
 """Size of one block of distances; with its comparisons well below 1 GB."""
 
@@ -81,6 +83,7 @@ def radii(features: Tensor, k: int = 5) -> tuple[Tensor, int]:
             f"the k-th neighbour, k={k}, needs features (n > k >= 1, d), got "
             f"{tuple(features.shape)}; draw more samples"
         )
+    refuse_nan(features, "features")
     # The k+1 smallest: each point finds itself, or a duplicate of itself, at distance 0.
     nearest = torch.cat(
         [

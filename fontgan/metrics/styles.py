@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fontgan import LETTERS
 from fontgan.metrics.coverage import THRESHOLD
+from fontgan.metrics.features import refuse_nan
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Styles:
             features: shape (n, d).
             letters: what the judge reads, -1 where it refuses, shape (n,).
         """
+        refuse_nan(features, "features")
         counted = torch.zeros_like(self.counts)
         for letter in range(len(self.centres)):
             mine = features[letters == letter].double().cpu()
@@ -74,6 +76,7 @@ def styles(features: Tensor, letters: Tensor, k: int = 8, seed: int = 0) -> Styl
     Raises:
         ValueError: a letter with fewer than k glyphs.
     """
+    refuse_nan(features, "features")
     centres, counts = [], []
     for letter in range(len(LETTERS)):
         mine = features[letters == letter].detach().cpu().double().numpy()

@@ -10,6 +10,8 @@ alone, which is why it is always taken at a stated number of samples, beside wha
 import torch
 from torch import Tensor
 
+from fontgan.metrics.features import refuse_nan
+
 
 def vendi_score(features: Tensor) -> float:
     r"""Vendi score with the cosine similarity of features.
@@ -31,8 +33,7 @@ def vendi_score(features: Tensor) -> float:
     """
     if features.ndim != 2 or not len(features):
         raise ValueError(f"the Vendi score needs features (n >= 1, d), got {tuple(features.shape)}")
-    if not features.isfinite().all():
-        raise ValueError("features hold values that are not finite")
+    refuse_nan(features, "features")
     points = features.detach().cpu().double()
     lengths = points.norm(dim=1, keepdim=True)
     nothing = int((lengths == 0).sum())

@@ -1,3 +1,4 @@
+import importlib
 import math
 from dataclasses import asdict
 
@@ -7,7 +8,6 @@ import torch
 from prdc import compute_prdc
 from scipy.stats import betabinom
 
-from fontgan.metrics import neighbours as module
 from fontgan.metrics.neighbours import Neighbours, balls, calibrated, neighbours
 
 
@@ -53,7 +53,8 @@ def test_agrees_with_brute_force(k: int):
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
     generated, real = gaussian(100, 4, seed=1), gaussian(80, 4, seed=2)
     expected = neighbours(generated, real)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 80 * 4)
+    module = importlib.import_module("fontgan.metrics.neighbours")
+    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 80 * 8)
     assert neighbours(generated, real) == expected
     assert neighbours(generated, real, real_balls=balls(real)) == expected
 
