@@ -2,26 +2,21 @@
 
 import csv
 import io
-import json
-import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
+from omegaconf import DictConfig
 from torch import Tensor
 
 from callbacks.draws import draw
 from callbacks.mode_coverage import save_samples
 from callbacks.run_summary import write_atomically
 from conf.checkpoints import newest_run, restored
-from conf.summary import plain, versions
+from conf.evaluation import Found, data_config, record, show
 from fontgan import LETTERS, junk, planted, samples
 from fontgan.data import GlyphData
 from fontgan.metrics.confusion import CLASSES, Shares, confusion, true_shares
@@ -29,7 +24,6 @@ from fontgan.metrics.strokes import letter_strokes
 from fontgan.verdict import Verdict, verdict
 
 Values = dict[str, float]
-PRINTED = ("coverage/", "styles/", "neighbours/", "frechet/", "kernel/", "bins/", "vendi/")
 
 
 @dataclass(frozen=True)
@@ -87,47 +81,37 @@ def run(cfg: DictConfig) -> None:
         FileNotFoundError: no such checkpoint or samples, or no finished run at all.
         ValueError: they cannot be measured, or both are named.
     """
-    began, directory = time.monotonic(), Path(HydraConfig.get().runtime.output_dir)
+    began = time.monotonic()
     if cfg.samples is not None and cfg.ckpt_path is not None:
         raise ValueError("ckpt_path= and samples= name two things to measure; choose one")
     of: str | Path
     if cfg.samples is not None:
-        data, of = instantiate(cfg.data, _convert_="all"), cfg.samples
+        data, of = instantiate(data_config(cfg, None), _convert_="all"), cfg.samples
         images = samples.load(Path(cfg.samples), data.size, cfg.ink)
     else:
         of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("fontgan")
         trained, module = restored(of)
-        chosen = any(o.startswith("data") for o in HydraConfig.get().overrides.task)
-        data = instantiate(cfg.data if chosen else trained.data, _convert_="all")
+        data = instantiate(data_config(cfg, trained), _convert_="all")
         images = draw(module, cfg.drawn, cfg.seed)
     if len(images) < 6:
         raise ValueError(f"{len(images)} samples are too few to measure; 6 are the least")
-    found = evaluate(images, data, instantiate(cfg.measure))
+    evaluated = evaluate(images, data, instantiate(cfg.measure))
+    said = evaluated.verdict
+    health = f"health {said.health:.2f} ({said.low:.2f} to {said.high:.2f})"
+    found = Found(
+        str(of),
+        len(images),
+        evaluated.final,
+        evaluated.floor,
+        evaluated.ceiling,
+        f"{said.sentence}; {health}",
+        data.fingerprint,
+        data.judge.fingerprint,
+    )
+    directory = record(found, cfg, time.monotonic() - began)
     save_samples(directory / "samples" / "final.npz", images)
-    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    write_atomically(directory / "letters.csv", _letters(found, data))
-    summary = {
-        "status": "finished",
-        "error": None,
-        "command": shlex.join(
-            ["python", "-m", "fontgan.evaluate", *HydraConfig.get().overrides.task]
-        ),
-        "seed": cfg.seed,
-        "measured": str(of),
-        "samples": len(images),
-        "final": found.final,
-        "best": {},
-        "floor": found.floor,
-        "ceiling": found.ceiling,
-        "verdict": found.verdict.sentence,
-        "seconds": round(time.monotonic() - began, 3),
-        "batches": 0,
-        "versions": versions(),
-        "data": data.fingerprint,
-        "judge": data.judge.fingerprint,
-    }
-    write_atomically(directory / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
-    _print(found, of, len(images), directory)
+    write_atomically(directory / "letters.csv", _letters(evaluated, data))
+    show(found, directory, left_out=("letters/",))
 
 
 def _letters(found: Evaluation, data: GlyphData) -> str:
@@ -154,20 +138,3 @@ def _letters(found: Evaluation, data: GlyphData) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _print(found: Evaluation, of: str | Path, n: int, directory: Path) -> None:
-    table = Table("measure", "floor", "value", "ceiling", title=f"{of}, {n} samples")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, value in found.final.items():
-        if name.startswith((*PRINTED, "memory/", "support/")):
-            limits = (f"{v[name]:.3f}" if name in v else "" for v in (found.floor, found.ceiling))
-            floor, ceiling = limits
-            table.add_row(name, floor, f"{value:.3f}", ceiling)
-    console = Console()
-    console.print(table)
-    health = found.verdict
-    console.print(f"[bold]{health.sentence}[/bold]")
-    console.print(f"health {health.health:.2f} ({health.low:.2f} to {health.high:.2f})")
-    console.print(f"{directory}", soft_wrap=True)
