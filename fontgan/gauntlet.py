@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "neighbours/recall": ("recall", lambda value, real: value < 0.75 * real),
     "neighbours/clipped_density": ("cl. density", lambda value, real: value < 0.75 * real),
     "neighbours/clipped_coverage": ("cl. coverage", lambda value, real: value < 0.75 * real),
-    "neighbours/ties": ("ties", lambda value, real: value > 2 * real + 100),
+    "neighbours/ties": ("ties", lambda value, real: value > real + 100),
     "frechet/judge": ("Fréchet", lambda value, real: value > 1.5 * real),
     "kernel/judge": ("kernel", lambda value, real: value > 1.5 * real + 0.02),
     "bins/different": ("bins", lambda value, real: value > real + 0.15),

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from fontgan.data import BuiltinTypefaces  # Slow to import.
 
     data = BuiltinTypefaces()
-    training, source, reference = (data.reference(s) for s in ("train", "validate", "test"))
+    training, source, reference = (data.reference(s) for s in ("train", "test", "validate"))
     gauntlet = Gauntlet(
         data.judge, training, source, reference, options.samples, whole=not options.verdicts
     )

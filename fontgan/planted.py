@@ -62,8 +62,8 @@ def one_typeface(source: GlyphSet, training: GlyphSet, n: int, generator: Genera
 
 def twice(source: GlyphSet, training: GlyphSet, n: int, generator: Generator) -> Tensor:
     """Half as many real letters, each of them twice."""
-    half = source.images[_any(n // 2, len(source.images), generator)]
-    return torch.cat([half, half])
+    half = _any(n // 2, len(source.images), generator)
+    return source.images[half.repeat(2)[torch.randperm(2 * len(half), generator=generator)]]
 
 
 def memorised(source: GlyphSet, training: GlyphSet, n: int, generator: Generator) -> Tensor:

@@ -19,7 +19,7 @@ def data() -> BuiltinTypefaces:
 
 @pytest.fixture(scope="module")
 def gauntlet(data: BuiltinTypefaces) -> Gauntlet:
-    parts = (data.reference(split) for split in ("train", "validate", "test"))
+    parts = (data.reference(split) for split in ("train", "test", "validate"))
     return Gauntlet(data.judge, *parts, samples=1500)
 
 
