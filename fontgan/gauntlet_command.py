@@ -32,7 +32,7 @@ def random_case(seed: int) -> tuple[str, Case]:
         (f"{lost} dropped", Case(planted.dropped(lost), ("losing letters",))),
         (f"{gone} dropped", Case(planted.dropped(min(25, gone)), ("collapsed",))),
         (f"{noise:.0%} {name}", Case(planted.diluted(kinds[name], noise), ("noise",))),
-        ("one typeface", Case(planted.one_typeface, ("one style",))),
+        ("one typeface", Case(planted.one_typeface, ("one style",), legible=True)),
         ("training set", Case(planted.memorised, ("memorised",))),
     )[kind]
 

@@ -217,7 +217,13 @@ def test_a_sweep_over_several_devices_is_refused(toy_run, tmp_path):
 
 def test_the_last_checkpoint_is_kept_by_the_default_callbacks(toy_run, tmp_path):
     # conf/callbacks/fontgan.yaml, less what measures letters.
-    letters = ("mode_coverage", "letter_histogram", "sample_grid", "gradient_balance")
+    letters = (
+        "mode_coverage",
+        "collapse_verdict",
+        "letter_histogram",
+        "sample_grid",
+        "gradient_balance",
+    )
     left_out = [f"~callbacks.{name}" for name in (*letters, "progress_bar")]
     toy_run(tmp_path, "callbacks=fontgan", *left_out, "trainer.max_epochs=2")
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
