@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
         ("styles/within", "neighbours/recall", "neighbours/clipped_coverage", "neighbours/ties",
          *_DISTANCES),
         (), ("vendi/judge", "neighbours/clipped_density", "neighbours/precision", HASH, *_LETTERS,
-             "coverage/accepted"),
+             "coverage/accepted", "memory/closer"),
         legible=True,
     ),
     "every glyph twice": Case(
