@@ -145,10 +145,6 @@ class Generator(nn.Module):
     tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone. A choice
     that speaks louder than the Gaussian draws one glyph a mode: all letters, in one style each.
 
-    Pictures with grain (scans, or letters with noise on them) need as many independent numbers as
-    they have pixels, or the discriminator tells every sample by its grain and learns nothing of
-    letters: with `grain` above 0 the latent holds them too, and their deviation is learned.
-
     Args:
         size: side of the pictures, a multiple of 4.
         channels: channels of the pictures.
@@ -157,8 +153,6 @@ class Generator(nn.Module):
         mode_scale: standard deviation of its rows at the start, where the Gaussian part has 1.
         width: channels at a quarter of the side; half of the side has half of them.
         blocks: residual blocks at each of the two sides.
-        grain: deviation of the noise that is added to pixels at the start, of 2 from black to
-            white; 0 for none at all.
     """
 
     def __init__(
@@ -170,13 +164,11 @@ class Generator(nn.Module):
         mode_scale: float = 0.7,
         width: int = 64,
         blocks: int = 1,
-        grain: float = 0.0,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this generator")
         self.gaussian, self.modes, self.base = dimensions, modes, size // 4
-        self.pixels = channels * size**2 if grain else 0
-        self.dimensions = dimensions + modes + self.pixels
+        self.dimensions = dimensions + modes
         first = nn.Linear(dimensions + modes, 128)
         with torch.no_grad():
             first.weight[:, :dimensions].normal_(std=max(dimensions, 1) ** -0.5)
@@ -189,21 +181,17 @@ class Generator(nn.Module):
         self.high = nn.ModuleList(_GeneratorBlock(half, 128) for _ in range(blocks))
         self.out = _conv(half, 4 * channels, gain=0.5)
         self.width = width
-        self.grain = nn.Parameter(torch.tensor(grain)) if grain else None
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Standard normal coordinates, a one-hot choice, then grain: shape (n, dimensions)."""
+        """Standard normal coordinates, then a one-hot choice: shape (n, dimensions)."""
         device = self.start.weight.device
-        parts = [torch.randn(n, self.gaussian, generator=generator, device=device)]
-        if self.modes:
-            choice = torch.randint(self.modes, (n,), generator=generator, device=device)
-            parts.append(F.one_hot(choice, self.modes).to(parts[0].dtype))
-        if self.pixels:
-            parts.append(torch.randn(n, self.pixels, generator=generator, device=device))
-        return torch.cat(parts, 1)
+        z = torch.randn(n, self.gaussian, generator=generator, device=device)
+        if not self.modes:
+            return z
+        choice = torch.randint(self.modes, (n,), generator=generator, device=device)
+        return torch.cat([z, F.one_hot(choice, self.modes).to(z.dtype)], 1)
 
     def forward(self, z: Tensor) -> Tensor:
-        z, noise = z.split([z.shape[1] - self.pixels, self.pixels], 1)
         style = self.mapping(z)
         style = style * style.square().mean(1, keepdim=True).add(1e-6).rsqrt()
         x = self.start(style).unflatten(1, (self.width, self.base, self.base))
@@ -212,11 +200,7 @@ class Generator(nn.Module):
         x = F.pixel_shuffle(self.up(F.leaky_relu(x, SLOPE)), 2)
         for block in self.high:
             x = block(x, style)
-        picture = torch.tanh(F.pixel_shuffle(self.out(F.leaky_relu(x, SLOPE)), 2))
-        if self.grain is None:
-            return picture
-        # As a scanner clips what is whiter than white.
-        return (picture + self.grain * noise.view_as(picture)).clamp(-1, 1)
+        return torch.tanh(F.pixel_shuffle(self.out(F.leaky_relu(x, SLOPE)), 2))
 
 
 class _DiscriminatorBlock(nn.Module):

@@ -187,29 +187,3 @@ def test_gradients_reach_every_weight():
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
-def test_grain_is_independent_noise_whose_deviation_is_learned():
-    torch.manual_seed(0)
-    generator = Generator(28, grain=0.2)
-    z = generator.latent(200, seeded())
-    assert z.shape == (200, generator.dimensions) == (200, 64 + 64 + 784)
-    still = z.clone()
-    still[:, -784:] = 0
-    with torch.no_grad():
-        generator.out.weight.zero_()  # A plain grey picture, to see the grain on.
-        clean, noisy = generator(still), generator(z)
-    assert not clean.any() and noisy.abs().max() <= 1
-    assert float(noisy.std()) == pytest.approx(0.2, rel=0.01)
-    beside = (noisy[..., 1:] * noisy[..., :-1]).mean() / noisy.var()
-    assert abs(float(beside)) < 0.02
-    noisy = generator(z)
-    noisy.square().mean().backward()
-    assert generator.grain is not None and generator.grain.grad is not None
-    assert float(generator.grain.grad) > 0
-
-
-def test_without_grain_there_is_no_trace_of_it():
-    generator = Generator(28)
-    assert "grain" not in generator.state_dict()
-    assert generator.latent(3).shape == (3, 128)
