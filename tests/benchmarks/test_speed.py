@@ -5,6 +5,7 @@ Absolute times mean nothing across machines; ratios to the reference step of the
 
 import functools
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from drumvae.gaussian import standard
 from fontgan.cleaning import cleaned
 from fontgan.data import BuiltinTypefaces
 from fontgan.judge import Judge
+from fontgan.metrics import LetterMeasures, neighbours
 from fontgan.networks import ReportDiscriminator, ReportGenerator
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 from fontgan.rendering import find_fonts, render_all
@@ -192,6 +194,27 @@ def test_judge_reads_5000_glyphs():
     images = torch.rand(5000, 1, 28, 28)
     judge = Judge()
     tell("5,000 glyphs judged", seconds(lambda: judge.read(images), 3))
+
+
+def test_measures_of_an_epoch_and_of_the_end():
+    data, measures = BuiltinTypefaces(), LetterMeasures()
+    judge, reference = data.judge, data.reference("test")
+    images = data.reference("train").images[:5000].float() / 255
+    for n, whole, most in ((2000, False, 3), (5000, True, 15)):
+        name = "all" if whole else "the cheap ones"
+        taken = seconds(lambda n=n, w=whole: measures(images[:n], judge, reference, w), 3)
+        tell(f"measures, {name}, {n} samples (target {most} s)", taken)
+
+
+def test_neighbours_of_100_000_in_100_000():
+    """Twenty minutes and more; peak memory beside it."""
+    made, real = torch.randn(100_000, 64), torch.randn(100_000, 64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    neighbours(made, real)
+    tell("neighbours, 100,000 x 100,000", time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory {peak / 1024**2:.2f} GB, {(peak - before) / 1024**2:.2f} of them new")
 
 
 def test_faces_rendered_and_cleaned(fonts: Path):
