@@ -141,9 +141,9 @@ class CollapseVerdict(History):
         for letter in lost:
             at = self.onset(letter, rows, self.history[0]["drawn"])
             if at is not None:
-                never = all(row[f"letters/{letter}"] == 0 for row in rows[: at + 1]) and at == 0
-                epoch = self.history[at]["epoch"]
-                parts.append(f"{letter} never" if never else f"{letter} since epoch {epoch}")
+                # 0 is no change point: such a letter never was alive.
+                when = f"since epoch {self.history[at]['epoch']}" if at else "never alive"
+                parts.append(f"{letter} {when}")
         return f" ({', '.join(parts)})" if parts else ""
 
     def _table(self) -> str:

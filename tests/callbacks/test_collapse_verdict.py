@@ -82,10 +82,11 @@ def test_restore_goes_back_to_the_weights_from_before(run: Any, measure: Any, tm
 
 def test_it_says_since_when_a_letter_is_lost(run: Any, measure: Any):
     callback = CollapseVerdict(verdict, onset)
-    for epoch, (q, x) in enumerate([(0.04, 0.0), (0.04, 0.0), (0.04, 0.0), (0.0, 0.0), (0.0, 0.0)]):
+    for epoch, q in enumerate([0.04, 0.04, 0.04, 0.0, 0.0]):
+        x = 0.001  # Now and then, but never alive.
         letters = {"letters/Q": q, "letters/X": x}
         callback.history.append({"epoch": 2 * (epoch + 1), "letters": letters, "drawn": 2000})
-    assert callback._since("QX") == " (Q since epoch 8, X never)"
+    assert callback._since("QX") == " (Q since epoch 8, X never alive)"
 
 
 def test_a_resumed_run_keeps_its_words(run: Any, measure: Any, tmp_path: Path):

@@ -7,7 +7,6 @@ from drumvae.metrics.syncopation import METRE, PULSE, polyphonic_syncopation, sy
 
 KIT = Kit(("kick", "snare", "closed_hat"))
 EIGHTHS = range(0, 16, 2)
-BACKBEAT = {"kick": [0, 8], "snare": [4, 12], "closed_hat": [*EIGHTHS]}
 
 
 def line(*steps: int, length: int = 16) -> torch.Tensor:
