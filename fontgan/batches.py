@@ -89,3 +89,44 @@ class AlphabeticalBatches(EpochBatches):
         window = self.windows[number // self.pace % len(LETTERS)]
         generator = torch.Generator().manual_seed(hash((self.seed, number)) % 2**63)
         return window[torch.randint(len(window), (self.batch_size,), generator=generator)]
+
+
+class FaceBatches(EpochBatches):
+    """Sets of letters of one face: what a discriminator needs to see whether they share a hand.
+
+    A batch holds `batch_size / per_face` faces, drawn with replacement, and of each `per_face`
+    different pictures, one after the other.
+
+    Args:
+        faces: face of each picture, shape (n,).
+        per_face: pictures of a face in a set.
+        *stream: batch size, batches, seed, rank and world, see `EpochBatches`.
+
+    Raises:
+        ValueError: the batch is no multiple of a set, or a face has too few pictures.
+    """
+
+    def __init__(self, faces: Tensor, per_face: int, *stream: int) -> None:
+        super().__init__(len(faces), *stream)
+        if per_face < 1 or self.batch_size % per_face:
+            raise ValueError(
+                f"data.batch_size={self.batch_size} must be a multiple of "
+                f"data.per_face={per_face}, and that at least 1"
+            )
+        self.per_face = per_face
+        self.members = [(faces == face).nonzero()[:, 0] for face in faces.unique()]
+        if (fewest := min(map(len, self.members))) < per_face:
+            raise ValueError(
+                f"a face of the data has {fewest} pictures only; lower data.per_face={per_face}"
+            )
+
+    def _batch(self, number: int) -> Tensor:
+        generator = torch.Generator().manual_seed(hash((self.seed, number)) % 2**63)
+        sets = self.batch_size // self.per_face
+        chosen = torch.randint(len(self.members), (sets,), generator=generator).tolist()
+        return torch.cat(
+            [
+                pictures[torch.randperm(len(pictures), generator=generator)[: self.per_face]]
+                for pictures in (self.members[face] for face in chosen)
+            ]
+        )

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fontgan import cleaning, report_letters, typefaces
-from fontgan.batches import AlphabeticalBatches, EpochBatches
+from fontgan.batches import AlphabeticalBatches, EpochBatches, FaceBatches
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN as BUILTIN_JUDGE
 from fontgan.judge import Judge
@@ -39,6 +39,7 @@ class GlyphData(LightningDataModule):
         letters_at_once: letters that are in the stream at a time, see `AlphabeticalBatches`; None
             shuffles the whole alphabet.
         pace: batches until the next letter takes the place of the oldest.
+        per_face: letters of one face in a set, see `FaceBatches`; None takes any pictures.
     """
 
     def __init__(
@@ -51,14 +52,17 @@ class GlyphData(LightningDataModule):
         workers: int = 0,
         letters_at_once: int | None = None,
         pace: int = 100,
+        per_face: int | None = None,
     ) -> None:
         super().__init__()
+        if per_face is not None and letters_at_once is not None:
+            raise ValueError("data.per_face and data.letters_at_once do not go together")
         for name, value in (("batch_size", batch_size), ("batches_per_epoch", batches_per_epoch)):
             if value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.size, self.seed, self.workers = size, seed, workers
-        self.letters_at_once, self.pace = letters_at_once, pace
+        self.letters_at_once, self.pace, self.per_face = letters_at_once, pace, per_face
         self.cache = Path(cache) if cache else user_cache_path("modekeeper")
 
     def sets(self) -> dict[str, GlyphSet]:
@@ -114,10 +118,12 @@ class GlyphData(LightningDataModule):
             (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         )
         stream = (self.batch_size, self.batches_per_epoch, self.seed, rank, world)
-        if self.letters_at_once is None:
-            sampler = EpochBatches(len(glyphs.letters), *stream)
-        else:
+        if self.per_face is not None:
+            sampler = FaceBatches(glyphs.faces, self.per_face, *stream)
+        elif self.letters_at_once is not None:
             sampler = AlphabeticalBatches(glyphs.letters, self.letters_at_once, self.pace, *stream)
+        else:
+            sampler = EpochBatches(len(glyphs.letters), *stream)
         return DataLoader(
             _Indexed(glyphs),
             sampler=sampler,

@@ -68,7 +68,7 @@ class GAN(LightningModule):
         with torch.random.fork_rng(devices=[]), evaluating(self), torch.no_grad():
             try:
                 pictures = self.generator(self.latent(2))
-                logits = self.discriminator(pictures)
+                logits = self.logits(pictures)
             except RuntimeError as error:
                 raise ValueError(
                     "generator and discriminator do not fit together: "
@@ -84,12 +84,20 @@ class GAN(LightningModule):
 
     def discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
         """Losses of the discriminator on real and (detached) generated pictures in [-1, 1]."""
-        loss = saturating_free_discriminator(self.discriminator(real), self.discriminator(fake))
+        loss = saturating_free_discriminator(self.logits(real), self.logits(fake))
         return {"loss/discriminator": loss}
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> Losses:
         """Losses of the generator; its pictures carry the gradient, the real ones none."""
-        return {"loss/generator": saturating_free_generator(self.discriminator(fake))}
+        return {"loss/generator": saturating_free_generator(self.logits(fake))}
+
+    def generated(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """As many generated pictures in [-1, 1] as a batch has real ones."""
+        return self.generator(self.latent(len(batch[0])))
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        """What the discriminator says of pictures in [-1, 1], shape (n,)."""
+        return self.discriminator(pictures)
 
     # What stays.
 
@@ -114,7 +122,7 @@ class GAN(LightningModule):
         self.batches += 1
         generator_optimizer, discriminator_optimizer = cast(list, self.optimizers())
         # The same pictures serve both steps; the discriminator has moved in between.
-        fake = self.generator(self.latent(len(real)))
+        fake = self.generated(batch)
         with self.toggled_optimizer(discriminator_optimizer):
             losses = self._discriminator_step(discriminator_optimizer, real, fake.detach())
         with self.toggled_optimizer(generator_optimizer):

@@ -1,5 +1,6 @@
 """One cure for mode collapse a file: its paper, and only what differs from `fontgan.gan.GAN`."""
 
+from fontgan.variants.conditional import ConditionalGAN, SetDiscriminator
 from fontgan.variants.feature_matching import FeatureMatchingGAN
 from fontgan.variants.fixed import FixedGAN
 from fontgan.variants.minibatch import MinibatchDiscriminator, MinibatchGAN
@@ -8,11 +9,13 @@ from fontgan.variants.unrolled import UnrolledGAN
 from fontgan.variants.vanilla import VanillaGAN
 
 __all__ = [
+    "ConditionalGAN",
     "FeatureMatchingGAN",
     "FixedGAN",
     "MinibatchDiscriminator",
     "MinibatchGAN",
     "ReportFixedGAN",
+    "SetDiscriminator",
     "UnrolledGAN",
     "VanillaGAN",
 ]

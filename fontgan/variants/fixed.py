@@ -103,14 +103,14 @@ class FixedGAN(GAN):
         if not self.pairing:
             losses = super().discriminator_losses(real, fake)
         else:
-            better, worse = self.discriminator(real), self.discriminator(fake)
+            better, worse = self.logits(real), self.logits(fake)
             if self.normalise:
                 squared = (better - worse).detach().square().mean()
                 self.scale.lerp_(squared, 0.01)
             losses = {"loss/discriminator": self._paired(better, worse)}
         if self.penalty_every and self.batches % self.penalty_every == 0:
-            penalty = gradient_penalty(self.discriminator, real)
-            penalty = penalty + gradient_penalty(self.discriminator, fake)
+            penalty = gradient_penalty(self.logits, real)
+            penalty = penalty + gradient_penalty(self.logits, fake)
             losses["loss/discriminator"] = (
                 losses["loss/discriminator"] + self.penalty_every * self.gamma * penalty
             )
@@ -121,8 +121,8 @@ class FixedGAN(GAN):
         if not self.pairing:
             return super().generator_losses(real, fake)
         with torch.no_grad():
-            worse = self.discriminator(real)
-        return {"loss/generator": self._paired(self.discriminator(fake), worse)}
+            worse = self.logits(real)
+        return {"loss/generator": self._paired(self.logits(fake), worse)}
 
     def _paired(self, better: Tensor, worse: Tensor) -> Tensor:
         size = self.scale.clamp(min=1).sqrt() if self.normalise else 1.0

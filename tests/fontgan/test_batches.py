@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fontgan.batches import AlphabeticalBatches
+from fontgan.batches import AlphabeticalBatches, FaceBatches
 from fontgan.data import BuiltinTypefaces
 
 
@@ -48,3 +48,39 @@ def test_an_impossible_alphabetical_stream_is_refused(at_once: int, pace: int):
 def test_letters_without_a_picture_are_refused():
     with pytest.raises(ValueError, match="no picture of some letters"):
         AlphabeticalBatches(torch.arange(20), 3, 1, 4, 2, 0)
+
+
+def test_face_batches_are_sets_of_different_letters_of_one_face():
+    faces = torch.arange(12).repeat_interleave(26)
+    for batch in FaceBatches(faces, 4, 64, 30, 1):
+        sets = batch.view(16, 4)
+        assert bool((faces[sets] == faces[sets[:, :1]]).all())
+        assert all(len(set(row.tolist())) == 4 for row in sets)
+
+
+def test_face_batches_depend_on_seed_and_place_alone():
+    faces = torch.arange(5).repeat_interleave(6)
+    whole = torch.stack([*FaceBatches(faces, 3, 12, 8, 5)])
+    resumed = FaceBatches(faces, 3, 12, 4, 5)
+    resumed.set_epoch(1)
+    assert torch.equal(torch.stack([*resumed]), whole[4:])
+    halves = [torch.stack([*FaceBatches(faces, 3, 12, 4, 5, r, 2)]) for r in (0, 1)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), whole)
+    assert not torch.equal(torch.stack([*FaceBatches(faces, 3, 12, 8, 6)]), whole)
+
+
+def test_sets_that_do_not_fit_are_refused():
+    faces = torch.arange(5).repeat_interleave(6)
+    with pytest.raises(ValueError, match=r"data\.batch_size=10 must be a multiple"):
+        FaceBatches(faces, 4, 10, 2, 0)
+    with pytest.raises(ValueError, match="has 6 pictures only"):
+        FaceBatches(faces, 7, 14, 2, 0)
+    with pytest.raises(ValueError, match="do not go together"):
+        BuiltinTypefaces(letters_at_once=3, per_face=2)
+
+
+def test_the_data_streams_faces_when_asked():
+    data = BuiltinTypefaces(batches_per_epoch=1, batch_size=8, per_face=4)
+    ((_, letters, faces),) = data.train_dataloader()
+    assert bool((faces.view(2, 4) == faces.view(2, 4)[:, :1]).all())
+    assert all(len(set(row.tolist())) == 4 for row in letters.view(2, 4))
