@@ -1,18 +1,23 @@
 """How the figures of a run look: colours, sizes, and how they reach the disk and W&B."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import WandbLogger
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from callbacks.media import log_media
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 # Okabe and Ito (2008), distinguishable with every kind of colour blindness.
 BLUE = "#0072B2"
@@ -45,19 +50,42 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
+def styled_figure(width: float = 10, height: float = 5, dpi: int = 150) -> Iterator[Figure]:
+    """A figure of width x height inches in the style of a run's figures; pyplot stays untouched."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+        FigureCanvasAgg(figure)
+        try:
+            yield figure
+        finally:
+            figure.clear()
+
+
+@contextmanager
 def drawing(
-    trainer: Trainer, name: str, width: float = 10, height: float = 5, log: bool = True
+    trainer: Trainer,
+    name: str,
+    width: float = 10,
+    height: float = 5,
+    key: str | None = None,
+    epoch: int | None = None,
 ) -> Iterator[Figure]:
     """A figure of width x height inches that ends as `figures/<name>.png` of the run, and in W&B.
 
     The file is whole or not there: an earlier one stays until the new one is written. Use it on
-    process zero only. Nothing of pyplot's global state is touched.
+    process zero only.
+
+    Args:
+        trainer: of the run.
+        name: of the file.
+        width: in inches.
+        height: in inches.
+        key: W&B's name for it is `figures/<key>`, where that is not the file's.
+        epoch: counted from 0, for a figure of an epoch whose measures are not logged yet.
     """
     path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
+    with styled_figure(width, height) as figure:
         yield figure
         partial = path.with_suffix(".partial")
         try:
@@ -65,14 +93,7 @@ def drawing(
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-            figure.clear()
-    for logger in wandb_loggers(trainer) if log else ():
-        logger.log_image(key=f"figures/{name}", images=[str(path)])
-
-
-def wandb_loggers(trainer: Trainer) -> list[WandbLogger]:
-    """The loggers of a run that take images and histograms."""
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+    log_media(trainer, f"figures/{key or name}", lambda wandb: wandb.Image(str(path)), epoch)
 
 
 def epochs_axis(axes: Axes, last: float) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
+
+from callbacks.atomic import write_atomically
 
 Row = dict[str, float]
 
@@ -23,14 +24,6 @@ def model_name(module: LightningModule) -> str:
 def batches_trained(trainer: Trainer) -> int:
     """Count the batches trained so far, those before a resume included."""
     return trainer.fit_loop.total_batch_idx + 1
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all: whoever reads it never meets a half-written one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def best_values(rows: list[Row], headline: Mapping[str, str]) -> Row:
