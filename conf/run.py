@@ -1,14 +1,10 @@
 """`run(cfg)`: a config becomes a seeded, fitted, measured, finished run, whatever its domain."""
 
-import contextlib
 import json
 import logging
-import signal
-import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +15,13 @@ from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint, LambdaCallback, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.run_end import RunEnd
 from callbacks.run_summary import RunSummary, write_atomically
 from conf.checkpoints import check_checkpoint
 from conf.errors import one_line
+from conf.signals import signal_of, signals_as_exit
 from conf.summary import Run, summarize
-from conf.tracking import finish, main_process
+from conf.tracking import finish, main_process, on_test_data
 
 log = logging.getLogger(__name__)
 
@@ -76,16 +74,21 @@ def run(cfg: DictConfig) -> float | None:
             status, error = "interrupted", _reason(stop)
             raise
         finally:
+            summary = None
             try:
                 if parts.may_write:
                     summary = summarize(parts, status, error, time.monotonic() - began)
                     text = json.dumps(summary, indent=2, default=str) + "\n"
                     write_atomically(parts.directory / "summary.json", text)
             finally:
-                finish(parts.loggers, exit_code=0 if status == "finished" else 1)
+                finish(parts.loggers, 0 if status == "finished" else 1, summary)
+            if parts.may_write:
+                _after_summary(parts)
+            if status == "interrupted" and parts.may_write:
+                _show(parts)
     if not main_process():
         return None
-    log.info("%s: %s", status, parts.directory)
+    _show(parts)
     return _optimized(parts)
 
 
@@ -169,7 +172,8 @@ def _fit_and_test(run: Run) -> None:
         module, datamodule=datamodule, ckpt_path=run.cfg.get("ckpt_path"), weights_only=True
     )
     _take_over(run)
-    trainer.test(module, datamodule=datamodule, verbose=False)
+    with on_test_data(run.loggers):
+        trainer.test(module, datamodule=datamodule, verbose=False)
     run.final = {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -179,6 +183,25 @@ def _take_over(run: Run) -> None:
         write_atomically(run.directory / "config.yaml", OmegaConf.to_yaml(run.cfg, resolve=True))
         (run.directory / "traceback.txt").unlink(missing_ok=True)
         run.may_write = True
+
+
+def _after_summary(run: Run) -> None:
+    """Let callbacks write what needs the summary; none of them changes how the run ended."""
+    for callback in run.callbacks:
+        if (write := getattr(callback, "after_summary", None)) is not None:
+            try:
+                write(run.directory)
+            except Exception as error:
+                log.warning("%s: %s", type(callback).__name__, one_line(error))
+
+
+def _show(run: Run) -> None:
+    """Say on the screen how the run ended, when all of its files are there."""
+    ends = [callback for callback in run.callbacks if isinstance(callback, RunEnd)]
+    if not ends:
+        log.info("the run is in %s", run.directory)
+    for end in ends:
+        end.show(run.directory)
 
 
 def _optimized(run: Run) -> float | None:
@@ -192,30 +215,5 @@ def _optimized(run: Run) -> float | None:
 
 
 def _reason(stop: BaseException) -> str:
-    code = stop.code if isinstance(stop, SystemExit) else None
-    if isinstance(code, int) and code > 128:
-        return f"stopped by {signal.Signals(code - 128).name}"
-    return type(stop).__name__
-
-
-@contextlib.contextmanager
-def signals_as_exit() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `SystemExit` wherever they strike, as a shell would report them.
-
-    Lightning only looks for SIGTERM between batches, and ends Ctrl-C with the exit code of a bug.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: Any) -> None:
-        # One is enough: a second must not cut the summary short.
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    number = signal_of(stop)
+    return type(stop).__name__ if number is None else f"stopped by {number.name}"

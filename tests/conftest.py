@@ -1,8 +1,12 @@
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -73,3 +77,49 @@ def train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return start
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The one offline W&B run of a run directory, as W&B's own reader tells it."""
+
+    directory: Path
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """All of them, in order."""
+        return [json.loads(line) for line in self._inspect().splitlines()]
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """What W&B would show of the run: config, summary, tags, how it ended."""
+        return json.loads(self._inspect("--summary"))
+
+    def _inspect(self, *options: str) -> str:
+        (run,) = self.directory.glob("wandb/offline-run-*")
+        cache = {"WANDB_CACHE_DIR": str(self.directory / "wandb" / "cache")}
+        return subprocess.run(
+            [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", *options, run],
+            check=True, capture_output=True, text=True, env=os.environ | cache,
+        ).stdout  # fmt: skip
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Records of a kind."""
+        return [record[kind] for record in self.records if record["type"] == kind]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What was logged, call by call, less W&B's own keys."""
+        items = (entry["item"] for entry in self.of("history"))
+        return [{k: v for k, v in item.items() if not k.startswith("_")} for item in items]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Those that are rows of measures: nothing in them is a picture, a table or a histogram."""
+        return [item for item in self.items if not any(key.endswith("._type") for key in item)]
+
+
+@pytest.fixture(scope="session")
+def read_back() -> Callable[[Path], Logged]:
+    """Reads what a run in some directory has logged to W&B: read_back(directory)."""
+    return Logged
