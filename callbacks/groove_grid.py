@@ -1,6 +1,7 @@
-"""Samples of each style as step-sequencer pictures, and as MIDI files, at the end of a run."""
+"""Samples of each style as pictures, as MIDI files and as sound, at the end of a run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from callbacks.draws import groove_data, undisturbed, write_arrays
 from callbacks.figures import drawing
 from callbacks.grooves import draw_bar
+from callbacks.media import log_media
 
 
 class GrooveGrid(Callback):
@@ -26,10 +28,15 @@ class GrooveGrid(Callback):
       write:                # writes one bar as a MIDI file
         _target_: drumvae.midi.write_bar
         _partial_: true
+      play:                 # writes grooves, one after the other, as a WAV file; null for no sound
+        _target_: drumvae.sound.write_wav
+        _partial_: true
+      heard: 2              # bars of each style in its WAV file
     ```
 
-    Writes `figures/samples_final.png`, `samples/midi/<style>-<number>.mid`, and `samples/final.npz`
-    with `hits`, `velocities` and `offsets` (n, steps, voices) drawn from the prior.
+    Writes `figures/samples_final.png`, `samples/midi/<style>-<number>.mid`,
+    `samples/audio/<style>.wav`, and `samples/final.npz` with `hits`, `velocities` and `offsets`
+    (n, steps, voices) drawn from the prior. In W&B `tables/grooves` plays the sound.
     """
 
     def __init__(
@@ -38,10 +45,12 @@ class GrooveGrid(Callback):
         per_style: int = 10,
         final_samples: int = 5000,
         seed: int = 0,
+        play: Callable[[Path, list[Any]], None] | None = None,
+        heard: int = 2,
     ) -> None:
-        if per_style < 1 or final_samples < 1:
-            raise ValueError("groove_grid needs per_style and final_samples of 1 or more")
-        self.write, self.per_style = write, per_style
+        if per_style < 1 or final_samples < 1 or heard < 1:
+            raise ValueError("groove_grid needs per_style, final_samples and heard of 1 or more")
+        self.write, self.per_style, self.play, self.heard = write, per_style, play, heard
         self.final_samples, self.seed = final_samples, seed
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,10 +71,33 @@ class GrooveGrid(Callback):
             for number, bar in enumerate(some.numpy()):
                 self.write(bar, data.kit, folder / "midi" / f"{style}-{number:02d}.mid")
         self._draw(trainer, drawn, data.kit.voices)
+        if self.play is not None:
+            sounds = self._play(self.play, drawn, bars, folder / "audio")
+            log_media(trainer, "tables/grooves", lambda wandb: sound_table(wandb, sounds))
+
+    def _play(
+        self,
+        play: Callable[[Path, list[Any]], None],
+        drawn: dict[str, Tensor],
+        bars: Any,
+        folder: Path,
+    ) -> dict[str, Path]:
+        """Write a WAV file for each style, at the tempo of a real bar of it."""
+        sounds = {}
+        for style, some in drawn.items():
+            first = int(np.flatnonzero(bars.styles == bars.style_names.index(style))[0])
+            grooves = [
+                replace(bars.groove(first), hits=hits > 0.5, velocities=velocities, offsets=offsets)
+                for hits, velocities, offsets in some[: self.heard].numpy()
+            ]
+            sounds[style] = folder / f"{style}.wav"
+            play(sounds[style], grooves)
+        return sounds
 
     def _draw(self, trainer: Trainer, drawn: dict[str, Tensor], voices: tuple[str, ...]) -> None:
         rows, columns = len(drawn), self.per_style
-        with drawing(trainer, "samples_final", 2.2 * columns + 1, 2.3 * rows) as figure:
+        size = 2.2 * columns + 1, 2.3 * rows
+        with drawing(trainer, "samples_final", *size, key="samples") as figure:
             grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
             for row, (style, some) in zip(grid, drawn.items(), strict=True):
                 for column, (axes, bar) in enumerate(zip(row, some, strict=True)):
@@ -93,3 +125,10 @@ def styled(module: Any, bars: Any, per_style: int, generator: torch.Generator) -
         z_low = module.detail_prior(z_high).draw(generator)
         drawn[style] = module.likelihood.draw(module.decode(z_high, z_low), generator).cpu()
     return drawn
+
+
+def sound_table(wandb: Any, sounds: dict[str, Path]) -> Any:
+    """Styles with a player each; W&B's own panel of sounds would want a package more."""
+    return wandb.Table(
+        ["style", "sound"], [[style, wandb.Audio(path)] for style, path in sounds.items()]
+    )

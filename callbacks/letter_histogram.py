@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from callbacks.draws import letter_data
-from callbacks.figures import BLUE, GREY, INK, VERMILION, drawing, wandb_loggers
+from callbacks.figures import BLUE, GREY, INK, VERMILION, drawing
 from callbacks.history import History
+from callbacks.media import log_media, log_table
 
 PREFIX = "letters/"
 _SHADES = LinearSegmentedColormap.from_list("share", ["#D6E8F3", "#56A5D2", BLUE, "#00263D"])
@@ -28,7 +29,8 @@ class LetterHistogram(History):
     ```
 
     Writes `figures/letter_histogram.png` (bars of the last measured epoch, at the end of the test)
-    and `figures/letter_survival.png` (letters x epochs); a histogram in W&B in every epoch.
+    and `figures/letter_survival.png` (letters x epochs); in W&B a histogram `letters` in every
+    epoch, and at the end `tables/letters` with the part of the measured epochs that each lived in.
 
     Attributes:
         history: for each measured epoch (counted from 1) the share of samples of each letter.
@@ -55,6 +57,7 @@ class LetterHistogram(History):
             shares = measured_shares(trainer)
             fair = fair_shares(trainer, "test", len(shares))
             self._draw_bars(trainer, shares, fair, "at the end")
+            self._log_table(trainer, shares, fair)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "fair": list(self.fair)}
@@ -171,12 +174,24 @@ class LetterHistogram(History):
             )  # fmt: skip
 
     def _log_histogram(self, trainer: Trainer, shares: list[float]) -> None:
-        for logger in wandb_loggers(trainer):
-            import wandb  # Only where W&B logs: it is slow to import.
+        histogram = np.array(shares), np.arange(len(shares) + 1)
+        log_media(
+            trainer,
+            "letters",
+            lambda wandb: wandb.Histogram(np_histogram=histogram),
+            epoch=trainer.current_epoch,
+        )
 
-            edges = np.arange(len(shares) + 1)
-            histogram = wandb.Histogram(np_histogram=(np.array(shares), edges))
-            logger.experiment.log({"letters": histogram})
+    def _log_table(self, trainer: Trainer, shares: list[float], fair: list[float]) -> None:
+        lives = living(shares, fair, self.threshold).tolist()
+        past = np.array([living(row["shares"], self.fair, self.threshold) for row in self.history])
+        epochs_alive = past.mean(axis=0).tolist() if len(past) else [None] * len(shares)
+        log_table(
+            trainer,
+            "letters",
+            ("letter", "share", "fair share", "alive", "epochs alive"),
+            [*zip(string.ascii_uppercase, shares, fair, lives, epochs_alive, strict=False)],
+        )
 
 
 def measured_shares(trainer: Trainer) -> list[float]:

@@ -12,9 +12,11 @@ from torch import Tensor
 from callbacks.draws import groove_data, spread, undisturbed
 from callbacks.figures import BLUE, GREY, INK, ORANGE, VERMILION, drawing, epochs_axis
 from callbacks.history import History
+from callbacks.media import log_table
 
 Values = dict[str, float]
 LEVELS = ("high", "low")
+COLUMNS = ("dimension", "verdict", "KL", "cost", "cost error", "variance of the mean")
 COLLAPSED = 0.01
 """Nats of KL below which a dimension counts as collapsed in the heat map, as in the report."""
 
@@ -27,8 +29,10 @@ class Measure(Protocol):
 
 
 class LevelVerdict(Protocol):
-    """What has become of a level: shares of dimensions alive, surely and perhaps, in words."""
+    """What has become of a level: which dimensions live, how many surely and perhaps, in words."""
 
+    alive: tuple[int, ...]
+    in_name_only: tuple[int, ...]
     score: float
     low: float
     high: float
@@ -61,7 +65,7 @@ class PosteriorCollapse(History):
     `reconstruction/f1`, and `collapse/alive_high` …, the share of a level's dimensions that the
     verdict calls alive, between the shares that `…_sure` and `…_perhaps` are. Writes
     `figures/posterior_collapse.png`, a heat map dimension × epoch, and `figures/active_units.png`,
-    the number of active units at every threshold.
+    the number of active units at every threshold; in W&B `tables/dimensions` too.
 
     Attributes:
         history: a row for each measured epoch (counted from 1).
@@ -104,6 +108,7 @@ class PosteriorCollapse(History):
         if trainer.is_global_zero:
             with drawing(trainer, "active_units", width=8, height=5) as figure:
                 draw_active(figure, variances)
+            log_table(trainer, "dimensions", COLUMNS, dimension_rows(values, found))
         self.redraw(trainer)
 
     def _measured(self, module: LightningModule, bars: Tensor) -> Values:
@@ -127,10 +132,25 @@ class PosteriorCollapse(History):
             draw_heat_map(figure, self.history)
 
 
-def dimensions(row: Values, level: str) -> list[str]:
+def dimensions(row: Mapping[str, float], level: str) -> list[str]:
     """Names of a level's KL measures, in the order of the dimensions."""
     names = [name for name in row if name.startswith(f"kl_{level}/")]
     return sorted(names, key=lambda name: int(name.rpartition("/")[2]))
+
+
+def dimension_rows(
+    values: Mapping[str, float], found: Mapping[str, LevelVerdict]
+) -> list[list[str | float]]:
+    """What is known of each dimension, a row each, in the order of `COLUMNS`."""
+    rows: list[list[str | float]] = []
+    for level in LEVELS:
+        verdict, kinds = found[level], ("kl_{}", "cost_{}", "cost_{}_error", "variance_{}")
+        for number in range(len(dimensions(values, level))):
+            word = "alive" if number in verdict.alive else "dead"
+            word = "in name only" if number in verdict.in_name_only else word
+            measures = [values[f"{kind.format(level)}/{number}"] for kind in kinds]
+            rows.append([f"z_{level} {number}", word, *measures])
+    return rows
 
 
 def draw_heat_map(figure: Figure, history: list[Values]) -> None:

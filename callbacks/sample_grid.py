@@ -28,8 +28,8 @@ class SampleGrid(Callback):
       seed: 0                        # of the noise
     ```
 
-    Writes `figures/samples_epoch_010.png` and so on, and `figures/samples_final.png`; both go to
-    W&B. Refused glyphs lie on tinted paper and are marked with a cross.
+    Writes `figures/samples_epoch_010.png` and so on, and `figures/samples_final.png`; in W&B all
+    are `figures/samples`. Refused glyphs lie on tinted paper and are marked with a cross.
     """
 
     def __init__(
@@ -47,12 +47,20 @@ class SampleGrid(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch in self.epochs:
-            self._draw(trainer, pl_module, f"samples_epoch_{epoch:03d}", f"After epoch {epoch}")
+            name, when = f"samples_epoch_{epoch:03d}", f"After epoch {epoch}"
+            self._draw(trainer, pl_module, name, when, trainer.current_epoch)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw(trainer, pl_module, "samples_final", "At the end")
 
-    def _draw(self, trainer: Trainer, module: LightningModule, name: str, when: str) -> None:
+    def _draw(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        name: str,
+        when: str,
+        epoch: int | None = None,
+    ) -> None:
         if not trainer.is_global_zero:
             return
         images = draw(module, self.rows * self.columns, self.seed)
@@ -63,8 +71,8 @@ class SampleGrid(Callback):
         kinds = len(set(letters[accepted].tolist()))
         sheet, side, step = compose(images[:, 0].cpu().numpy(), accepted, self.rows, self.columns)
         height, width = sheet.shape[:2]
-        inches = 11.0
-        with drawing(trainer, name, inches, inches * height / width + 0.4) as figure:
+        inches = 11.0, 11.0 * height / width + 0.4
+        with drawing(trainer, name, *inches, key="samples", epoch=epoch) as figure:
             axes = figure.subplots()
             axes.imshow(sheet, interpolation="nearest", aspect="equal")
             axes.set_axis_off()
