@@ -8,12 +8,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 class EpochTensorBoard(TensorBoardLogger):
     """Lightning's logger, with epochs as the axis of its charts.
 
-    Optimizer steps would not do: two optimizers count two of them a batch.
+    Optimizer steps would not do: two optimizers count two of them a batch. What is measured on test
+    data goes under `final/NAME`.
+
+    Attributes:
+        testing: what is logged now is measured on test data.
     """
+
+    testing = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         epoch = metrics.get("epoch", step)
-        super().log_metrics(dict(metrics), step=None if epoch is None else int(epoch))
+        named = {f"final/{k}" if self.testing else k: v for k, v in metrics.items() if k != "epoch"}
+        super().log_metrics(named, step=None if epoch is None else int(epoch))
 
 
 def tensorboard_logger(save_dir: str) -> EpochTensorBoard:

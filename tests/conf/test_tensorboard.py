@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ def test_every_row_of_metrics_is_an_event_of_its_epoch(toy_run, tmp_path):
     there.Reload()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
     for name in ("coverage/letters", "loss/generator", "loss/discriminator", "coverage/kl"):
-        # What is logged after the last epoch are the test measures.
-        found = {event.step: event.value for event in there.Scalars(name) if event.step < 3}
+        found = {event.step: event.value for event in there.Scalars(name)}
         wanted = {int(row["epoch"]): float(row[name]) for row in rows if row[name]}
         assert found == pytest.approx(wanted, rel=1e-6)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (tested,) = there.Scalars("final/coverage/letters")
+    assert tested.value == summary["final"]["coverage/letters"]
     assert "hp_metric" not in there.Tags()["scalars"]
 
 
