@@ -143,7 +143,7 @@ class Page:
         steps = 12 // (len(names) - 1) + 1
         parts = [walk(a, b, steps, gaussian)[1:] for a, b in pairwise(ends)]
         path = drawn(self.hands.model, self.hands.judge, torch.cat([ends[0][None], *parts]))
-        read = ["–" if i < 0 else LETTERS[i] for i in path.reading.letter.tolist()]
+        read = ["?" if i < 0 else LETTERS[i] for i in path.reading.letter.tolist()]
         smooth = smoothness(path)
         png = base64.b64encode(sheet(path.images, len(path), read)).decode()
         return JSONResponse(
