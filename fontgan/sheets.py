@@ -101,8 +101,15 @@ def sheet(path: Path, title: str, rows: Sequence[Row], note: str = "") -> None:
         figure.text(left, 1 - 0.4 * inch, "\n".join(lines), fontsize=10, va="top", color=GREY)
         content = io.BytesIO()
         figure.savefig(content, format="png", facecolor="white")
-    picture = Image.open(content).convert("RGB").quantize(256)  # Half of the size.
+    save_picture(path, Image.open(content).convert("RGB").quantize(256))  # Half of the size.
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    picture.save(partial, "PNG", optimize=True)
-    partial.replace(path)
+    try:
+        picture.save(partial, "PNG", optimize=True)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
