@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from callbacks.humanization import Humanization, draw_feel
 from drumvae.bars import Bars
@@ -91,12 +90,9 @@ def run(folder: Path, epochs: int, every: int) -> tuple[Trainer, KnowsAll, Human
         state = torch.get_rng_state()
         trainer.fit(module, datamodule=data)
         assert module.training and module.dropout.training
-        # The loader itself draws a number at each epoch; the callback none.
-        for _ in range(epochs):
-            torch.empty((), dtype=torch.int64).random_()
         drawn = torch.rand(4)
         torch.set_rng_state(state)
-        for _ in range(2 * epochs):
+        for _ in range(epochs):  # the loader draws a number for each epoch, the callback none
             torch.empty((), dtype=torch.int64).random_()
         assert torch.equal(drawn, torch.rand(4))
         trainer.test(module, datamodule=data, verbose=False)
@@ -140,12 +136,12 @@ def test_what_was_drawn_is_kept(done):
     with np.load(folder / "samples" / "final.npz") as stored:
         assert np.array_equal(stored["hits"], test.hits)
         assert np.array_equal(stored["velocities"], test.velocities)
-        assert stored["offsets"] == pytest.approx(test.offsets + LATE * test.hits)
+        assert stored["offsets"] == pytest.approx(test.offsets + LATE * test.hits, abs=1e-6)
         assert np.array_equal(stored["tempos"], test.tempos)
 
 
 def test_the_figures_show_both_views_and_where_the_grid_lies(done):
-    folder, trainer, _, callback = done
+    folder, _, _, callback = done
     assert {p.name for p in (folder / "figures").iterdir()} == {"timing_error.png", "feel.png"}
     assert [*callback._lines] == ["on the grid", "medians of\neach cell"]
     figure = Figure()

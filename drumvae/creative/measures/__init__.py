@@ -1,0 +1,1 @@
+"""How well grooves are made: against real bars, against baselines, by a judge from outside."""

@@ -1,0 +1,78 @@
+"""A MIDI file as the bars that a model reads, and bars as a groove that is written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drumvae.grooves import Groove, Kit, Losses, quantise, steps_in_bar
+from drumvae.midi import read_performance
+
+LEAST, MOST = 20.0, 400.0  # quarter notes a minute that a drummer plays
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bars of a file.
+
+    Attributes:
+        bars: hits, velocities and offsets, shape (n, 3, steps, voices); the last is filled up with
+            rest.
+        tempo: of the file's beginning, quarter notes a minute.
+        kit: the voices.
+        losses: notes that the grid or the kit could not hold.
+    """
+
+    bars: Tensor
+    tempo: float
+    kit: Kit
+    losses: Losses
+
+
+def read_source(path: Path, kit: Kit, steps: int) -> Source:
+    """Read a MIDI file of any length, tempo and looseness as bars.
+
+    Notes go to the nearest sixteenth and keep how far they lie off it, so swing survives. A rest
+    before the first bar that sounds is left out.
+
+    Args:
+        path: of the file.
+        kit: the voices.
+        steps: of a bar.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no MIDI file, one without drums that the kit has, or not in 4/4.
+    """
+    performance = read_performance(path)
+    if steps_in_bar(performance.meter) != 16 or performance.meter[0] != 4:
+        beats, unit = performance.meter
+        raise ValueError(
+            f"{path} is in {beats}/{unit}, and the model plays 4/4; give it a file in 4/4"
+        )
+    count = -(-performance.bars * 16 // steps)
+    whole, losses = quantise(performance.notes, kit, count * steps)
+    cells = np.stack([whole.hits, whole.velocities, whole.offsets]).astype(np.float32)
+    bars = torch.from_numpy(cells).unflatten(1, (count, steps)).transpose(0, 1).contiguous()
+    sounding = bars[:, 0].flatten(1).any(1)
+    if not sounding.any():
+        raise ValueError(
+            f"{path} has {losses.outside} notes on the drum channel and none of a voice of this "
+            f"kit ({', '.join(kit.voices)}); write it with General MIDI drum notes"
+        )
+    first = int(sounding.int().argmax())
+    return Source(bars[first:], performance.tempo_at(first * steps / 4), kit, losses)
+
+
+def groove_of(bars: Tensor, kit: Kit, tempo: float) -> Groove:
+    """Bars of shape (n, 3, steps, voices), one after the other, as a groove.
+
+    Raises:
+        ValueError: a tempo that nobody plays.
+    """
+    if not LEAST <= tempo <= MOST:
+        raise ValueError(f"a tempo lies in [{LEAST:g}, {MOST:g}] beats a minute, got {tempo:g}")
+    hits, velocities, offsets = bars.transpose(0, 1).flatten(1, 2).numpy()
+    return Groove(hits > 0.5, velocities, offsets, float(tempo), kit=kit)

@@ -1,0 +1,68 @@
+"""A config becomes grooves: `python -m drumvae.generate`."""
+
+import time
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from drumvae import generation_files as files
+from drumvae.creative.feel import says_feel
+from drumvae.creative.loading import Loaded, model_and_data
+from drumvae.generation_modes import MODES
+from drumvae.generation_wish import Wish
+from drumvae.humanized import find_humanize
+
+# Keys that every mode takes.
+COMMON = ("mode", "ckpt_path", "seed", "tempo", "sound", "out", "humanizer", "name", "app", "data")
+MEASURE = "measure"
+
+
+def run(cfg: DictConfig) -> None:
+    """Make what a config asks for, and leave a run directory.
+
+    Raises:
+        FileNotFoundError: no model, or no such source.
+        ValueError: no such mode, a key that it does not take, or a value that it cannot use.
+    """
+    began = time.monotonic()
+    given = HydraConfig.get().overrides.task
+    _check(cfg, [override.lstrip("+~").partition("=")[0] for override in given])
+    named = any(override.lstrip("+").startswith("data") for override in given)
+    loaded = model_and_data(cfg, named)
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    if cfg.mode == MEASURE:
+        from drumvae.creative.measures.table import measure
+
+        measure(loaded, cfg.split, cfg.seed, directory)
+        return
+    mode = MODES[cfg.mode][0]
+    made = mode(_wish(cfg, loaded))
+    files.write(directory, made, cfg)
+    command = ["python", "-m", f"{cfg.app}.{HydraConfig.get().job.name}", *given]
+    told = {"command": command, "seconds": time.monotonic() - began, "data": None}
+    files.summarise(directory, made, cfg, loaded.path, told)
+    files.show(made, directory)
+
+
+def _check(cfg: DictConfig, given: list[str]) -> None:
+    if cfg.mode not in (*MODES, MEASURE):
+        raise ValueError(f"no mode {cfg.mode!r}; mode= takes one of {', '.join((*MODES, MEASURE))}")
+    takes = ("split",) if cfg.mode == MEASURE else MODES[cfg.mode][1]
+    for key in given:
+        if key.partition(".")[0] not in (*COMMON, *takes, "hydra"):
+            raise ValueError(
+                f"mode={cfg.mode} does not take {key}=; it takes {', '.join(takes)} and "
+                f"{', '.join(COMMON[1:7])}"
+            )
+
+
+def _wish(cfg: DictConfig, loaded: Loaded) -> Wish:
+    needed = cfg.mode == "humanize" or cfg.humanizer or not says_feel(loaded.model)
+    return Wish(
+        cfg,
+        loaded,
+        torch.Generator().manual_seed(cfg.seed),
+        find_humanize(cfg.humanizer) if needed else None,
+    )

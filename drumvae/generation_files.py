@@ -1,0 +1,169 @@
+"""What `python -m drumvae.generate` leaves: MIDI, a picture, sound, and what was measured."""
+
+import json
+import os
+import platform
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from callbacks.atomic import write_atomically
+from callbacks.figures import styled_figure
+from callbacks.grooves import draw_bar
+from drumvae.generation_wish import Made, Titled
+from drumvae.grooves import Groove, Kit
+from drumvae.midi import write_midi
+
+FILES = 100  # grooves that get a MIDI file of their own; all are in samples/final.npz
+SOUNDS = 16  # and a WAV file
+ROWS = 16  # of the picture
+
+
+def write(directory: Path, made: Made, cfg: DictConfig) -> None:
+    """Write all but the summary.
+
+    Args:
+        directory: of the run.
+        made: what there is to write.
+        cfg: of the run; its `out` names a MIDI file, its `sound` asks for WAV files.
+    """
+    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    grooves = [*made.grooves.items()]
+    for name, groove in grooves[:FILES]:
+        write_midi(groove, directory / "midi" / f"{name}.mid")
+    if cfg.out is not None:
+        write_midi(grooves[0][1], Path(cfg.out))
+    write_atomically(directory / "groove.json", json.dumps(_told(made, cfg)) + "\n")
+    _write_arrays(directory / "samples" / "final.npz", made)
+    _draw(directory / "figures" / "grooves.png", made.pictured, grooves[0][1].kit)
+    if cfg.sound:
+        from drumvae.sound import write_wav  # Slow: scipy's filters.
+
+        for name, groove in grooves[:SOUNDS]:
+            write_wav(directory / "sound" / f"{name}.wav", groove)
+
+
+def summarise(
+    directory: Path, made: Made, cfg: DictConfig, measured: Path, told: dict[str, Any]
+) -> None:
+    """Write `summary.json`, in the form that a training run's has.
+
+    Args:
+        directory: of the run.
+        made: what was measured.
+        cfg: of the run.
+        measured: the model's file.
+        told: "command", "seconds" and "data".
+    """
+    packages = ("modekeeper", "torch", "hydra-core", "numpy")
+    summary = {
+        "status": "finished",
+        "error": None,
+        "command": shlex.join(told["command"]),
+        "seed": cfg.seed,
+        "measured": str(measured),
+        "samples": len(made.grooves),
+        "final": made.final,
+        "best": {},
+        "floor": made.floor,
+        "ceiling": made.ceiling,
+        "verdict": None,
+        "seconds": round(told["seconds"], 3),
+        "batches": 0,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "data": told["data"],
+        "judge": None,
+    }
+    write_atomically(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+
+def show(made: Made, directory: Path) -> None:
+    """Print what was measured beside floor and ceiling, and where everything is."""
+    table = Table("measure", "floor", "value", "ceiling")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, value in made.final.items():
+        limits = [f"{v[name]:.3f}" if name in v else "" for v in (made.floor, made.ceiling)]
+        table.add_row(name, limits[0], f"{value:.3f}", limits[1])
+    console = Console()
+    console.print(table)
+    console.print(str(directory), soft_wrap=True)
+
+
+def _told(made: Made, cfg: DictConfig) -> dict[str, Any]:
+    return {
+        "mode": cfg.mode,
+        "seed": cfg.seed,
+        "grooves": [{"name": name, **_cells(groove)} for name, groove in made.grooves.items()],
+    }
+
+
+def _cells(groove: Groove) -> dict[str, Any]:
+    """A groove as plain lists; a hit is its step, voice, velocity and offset."""
+    hits = [
+        [step, voice, round(float(groove.velocities[step, voice]), 4),
+         round(float(groove.offsets[step, voice]), 4)]
+        for step, voice in np.argwhere(groove.hits).tolist()
+    ]  # fmt: skip
+    return {
+        "tempo": round(groove.tempo, 3),
+        "meter": list(groove.meter),
+        "steps": groove.steps,
+        "voices": list(groove.kit.voices),
+        "hits": hits,
+    }
+
+
+def _write_arrays(path: Path, made: Made) -> None:
+    """All grooves as bars of the shortest one's length, which divides the others'."""
+    grooves = [*made.grooves.values()]
+    steps = min(groove.steps for groove in grooves)
+    alike = [groove for groove in grooves if groove.steps % steps == 0]
+    arrays = {
+        name: np.concatenate(
+            [getattr(g, name).reshape(-1, steps, len(g.kit.voices)) for g in alike]
+        )
+        for name in ("hits", "velocities", "offsets")
+    }
+    tempos = [np.full(g.steps // steps, g.tempo, np.float32) for g in alike]
+    with _whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays, tempos=np.concatenate(tempos))
+
+
+def _draw(path: Path, rows: list[list[Titled]], kit: Kit) -> None:
+    rows = rows[:ROWS]
+    columns = max(len(row) for row in rows)
+    width = 0.17 * rows[0][0][1].shape[1] * columns + 1.2
+    height = 0.2 * len(kit.voices) + 0.8
+    with styled_figure(width, height * len(rows)) as figure:
+        grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
+        for row, line in zip(grid, rows, strict=True):
+            for column, axes in enumerate(row):
+                if column >= len(line):
+                    axes.set_axis_off()
+                    continue
+                title, bar = line[column]
+                draw_bar(axes, bar.numpy(), None if column else kit.voices)
+                axes.set_title(title, fontsize=10)
+        with _whole(path) as partial:
+            figure.savefig(partial, format="png", facecolor="white")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path to write to, whose file is at `path` once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
