@@ -305,6 +305,7 @@ def _font(
         sCapHeight=cap,
         sxHeight=cap,  # lower case shows capitals
         usWeightClass=400,
+        fsType=0,  # nothing is forbidden here; the licence is the user's
         fsSelection=0b1100_0000,  # regular, and the typographic heights are meant
         achVendID="NONE",
         ulCodePageRange1=1,
@@ -330,7 +331,7 @@ def _font(
 def _drawn(outline: Outline) -> Glyph:
     """Points on the font's grid; what falls on one place there becomes one point."""
     pen = TTGlyphPointPen(None)
-    for contour in outline.contours:
+    for contour in (c.with_extremes() for c in outline.contours):
         kept: list[tuple[tuple[int, int], bool]] = []
         for (x, y), on in zip(contour.points, contour.on, strict=True):
             place = round(x), round(y)

@@ -63,6 +63,28 @@ class Contour:
         """Points along the curve, about `spacing` apart, shape (m, 2)."""
         return _weights(self.points, self.on, spacing) @ self.points
 
+    def with_extremes(self) -> "Contour":
+        """The same curve with points on it wherever it turns back in x or in y, as fonts want."""
+        points, on, n = [], [], len(self.points)
+        for i in np.flatnonzero(self.on):
+            start, control, end = self.points[(i + np.arange(3)) % n]
+            points.append(start)
+            on.append(True)
+            if self.on[(i + 1) % n]:
+                continue
+            bend = start - 2 * control + end
+            turns = (start - control) / np.where(bend == 0, np.inf, bend)
+            done = 0.0
+            for turn in sorted(t for t in turns if 0.01 < t < 0.99):
+                t = (turn - done) / (1 - done)  # of what is left of the curve (de Casteljau)
+                first, control = start + t * (control - start), control + t * (end - control)
+                start, done = first + t * (control - first), turn
+                points += [first, start]
+                on += [False, True]
+            points.append(control)
+            on.append(False)
+        return Contour(np.array(points), np.array(on))
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -189,9 +211,10 @@ def trace(glyph: Array) -> Outline:
 @lru_cache(maxsize=8)
 def _upsampling(size: int) -> tuple[Array, Array]:
     """Matrices for one axis: cubic upsampling, and a blur by 0.19 pixels of what came out."""
-    rise = ndimage.zoom(np.eye(size), (UPSAMPLED, 1), order=3, mode="grid-constant", grid_mode=True)
+    fine = (UPSAMPLED, 1)
+    rise = ndimage.zoom(np.eye(size), fine, order=3, mode="grid-constant", grid_mode=True)
     blur = ndimage.gaussian_filter1d(np.eye(size * UPSAMPLED), 0.19 * UPSAMPLED, 0, mode="constant")
-    return rise, np.asarray(blur)
+    return np.asarray(rise), np.asarray(blur)
 
 
 def sharpened(glyph: Array, rounds: int = 12) -> Array:
