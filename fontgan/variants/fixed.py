@@ -68,6 +68,9 @@ class FixedGAN(GAN):
             driven to all black or all white at once, from where no gradient leads back.
         fall_from: share of the run after which both rates fall to 2 % along a cosine; 1 for never.
         pairing: the relativistic pairing loss; otherwise the non-saturating one.
+        noise: deviation of the Gaussian noise on whatever the discriminator sees, real or not: data
+            with pixel noise of their own are otherwise told by it (Sønderby et al. 2017, "Amortised
+            MAP Inference for Image Super-resolution", section 3.3).
         **options: see `GAN`.
     """
 
@@ -84,22 +87,24 @@ class FixedGAN(GAN):
         rise_over: int = 0,
         fall_from: float = 0.5,
         pairing: bool = True,
+        noise: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        if min(gamma, penalty_every, rise_over) < 0 or not 0 <= fall_from <= 1:
+        if min(gamma, penalty_every, rise_over, noise) < 0 or not 0 <= fall_from <= 1:
             raise ValueError(
-                "fixed needs gamma, penalty_every and rise_over of 0 or more and "
+                "fixed needs gamma, penalty_every, rise_over and noise of 0 or more and "
                 "0 <= fall_from <= 1"
             )
         self.gamma, self.penalty_every, self.normalise = gamma, penalty_every, normalise
-        self.balance, self.pairing = balance, pairing
+        self.balance, self.pairing, self.noise = balance, pairing, noise
         self.rise_over, self.fall_from = rise_over, fall_from
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("rate", torch.ones(()))
         self._update: Tensor | None = None
 
     def discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
+        real, fake = self._noisy(real), self._noisy(fake)
         if not self.pairing:
             losses = super().discriminator_losses(real, fake)
         else:
@@ -118,11 +123,15 @@ class FixedGAN(GAN):
         return losses
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> Losses:
+        real, fake = self._noisy(real), self._noisy(fake)
         if not self.pairing:
             return super().generator_losses(real, fake)
         with torch.no_grad():
             worse = self.logits(real)
         return {"loss/generator": self._paired(self.logits(fake), worse)}
+
+    def _noisy(self, pictures: Tensor) -> Tensor:
+        return pictures + self.noise * torch.randn_like(pictures) if self.noise else pictures
 
     def _paired(self, better: Tensor, worse: Tensor) -> Tensor:
         size = self.scale.clamp(min=1).sqrt() if self.normalise else 1.0

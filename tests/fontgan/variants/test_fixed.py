@@ -302,3 +302,18 @@ def test_numbers_out_of_range_are_refused(options: dict[str, Any]):
 def test_balances_out_of_range_are_refused(options: dict[str, Any]):
     with pytest.raises(ValueError, match="balance needs"):
         BalancedRates(**options)
+
+
+def test_noise_is_on_what_the_discriminator_sees_real_or_not():
+    module, seen = linear(noise=0.5, penalty_every=0), []
+    module.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    real, fake = torch.zeros(4000, 1, 8, 8), torch.ones(4000, 1, 8, 8)
+    module.discriminator_losses(real, fake)
+    module.generator_losses(real, fake)
+    assert len(seen) == 4
+    for pictures in seen:
+        mean = pictures.mean().round()
+        assert (pictures - mean).mean().abs() < 0.01
+        assert (pictures - mean).std().item() == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(ValueError, match="noise of 0 or more"):
+        linear(noise=-1.0)
