@@ -55,8 +55,9 @@ ALPHABET = "ABCDEFGHIJKLM", "NOPQRSTUVWXYZ"
 SIZES = 0.06, 0.04, 0.03, 0.02, 0.015  # of a specimen's last line, of its width
 PANGRAM = "The five boxing wizards jump quickly"
 
-_DEPTH = 0.15
-_CLOSE = 0.06
+_DEPTH = 0.15  # of the cap height: white further in counts no more
+_CLOSE = 0.06  # a height that is off by less is meant to be right
+_LINE = 1200  # units between the lines of the SVG, and of the font
 _FULL = 0.9  # of a picture's width: wider letters are drawn smaller than the others
 _TOP = dict.fromkeys(LETTERS, 0) | dict.fromkeys("CGOQS", 1)  # overshoot
 _BOTTOM = dict.fromkeys(LETTERS, 0) | dict.fromkeys("CGJOSU", -1)
@@ -129,15 +130,13 @@ def write_font(
     if not 16 <= units_per_em <= 16384:
         raise ValueError(f"units_per_em is {units_per_em}, it must lie in [16, 16384]")
     pictures = _pictures(images)
-    outlines = _traced(pictures)
-    font = _font(
-        _set(outlines, pictures.shape[-1], units_per_em), family, version, description, units_per_em
-    )
+    outlines, scores = _traced(pictures)
+    glyphs = _set(outlines, pictures.shape[-1], units_per_em)
+    font = _font(glyphs, family, version, description, units_per_em)
     file = io.BytesIO()
     font.save(file)
     _write(path, file.getvalue())
-    pairs = zip(outlines, pictures, strict=True)
-    return FontReport(path, {c: fidelity(outlines[c], picture) for c, picture in pairs})
+    return FontReport(path, scores)
 
 
 def write_svg(images: "NDArray | Tensor", path: Path) -> None:
@@ -152,17 +151,17 @@ def write_svg(images: "NDArray | Tensor", path: Path) -> None:
         OSError: the path cannot be written.
     """
     pictures = _pictures(images)
-    glyphs = _set(_traced(pictures), pictures.shape[-1], 1000)
+    glyphs = _set(_traced(pictures)[0], pictures.shape[-1], 1000)
     paths = []
     for row, line in enumerate(ALPHABET):
         x = 0
         for letter in line:
             shape = glyphs[letter].outline.svg_path(0)
-            place = f"translate({x} {1000 * row}) scale(1 -1)"
+            place = f"translate({x} {_LINE * row}) scale(1 -1)"
             paths.append(f"<path id={quoteattr(letter)} transform={quoteattr(place)} d='{shape}'/>")
             x += glyphs[letter].advance
     width = max(sum(glyphs[letter].advance for letter in line) for line in ALPHABET)
-    box = f"-100 -950 {width + 200} 2200"
+    box = f"-100 {100 - _LINE} {width + 200} {2 * _LINE + 100}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}"><title>A to Z</title>'
     _write(path, "\n".join([head, *paths, "</svg>\n"]).encode())
 
@@ -178,20 +177,22 @@ def _pictures(images: "NDArray | Tensor") -> Array:
     return array / 255 if array.dtype == np.uint8 else array.astype(float)
 
 
-def _traced(pictures: Array) -> dict[str, Outline]:
-    outlines = {}
+def _traced(pictures: Array) -> tuple[dict[str, Outline], dict[str, Fidelity]]:
+    outlines, scores = {}, {}
     for letter, picture in zip(LETTERS, pictures, strict=True):
         try:
-            outlines[letter] = _outline(picture.tobytes(), picture.shape)
+            outlines[letter], scores[letter] = _outline(picture.tobytes(), picture.shape)
         except ValueError as error:
             raise ValueError(f"the letter {letter} makes no outline: {error}") from error
-    return outlines
+    return outlines, scores
 
 
 @lru_cache(maxsize=256)
-def _outline(ink: bytes, shape: tuple[int, int]) -> Outline:
+def _outline(ink: bytes, shape: tuple[int, int]) -> tuple[Outline, Fidelity]:
     # Kept, for the font and the SVG of an alphabet are usually both wanted.
-    return trace(np.frombuffer(ink).reshape(shape))
+    glyph = np.frombuffer(ink).reshape(shape)
+    outline = trace(glyph)
+    return outline, fidelity(outline, glyph)
 
 
 def _set(outlines: dict[str, Outline], side: int, units_per_em: int) -> dict[str, _Glyph]:
@@ -293,7 +294,8 @@ def _font(
             "version": f"Version {version}",
             "psName": name,
             "description": description,
-        }
+        },
+        mac=False,  # no system needs these any more, and they know few characters
     )
     builder.setupOS2(
         version=4,

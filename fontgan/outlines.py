@@ -35,6 +35,7 @@ _PAD = 2  # blank about a glyph, so that contours close
 _STEP = 0.3  # between the points of a contour
 _SPECK, _PINHOLE = 1.5, 0.6  # area of ink, and of white, too small for a part of a letter
 _HAIRLINE = 1.0  # mean width of the strokes below which ink hardly reaches half
+_FOG = 0.2  # ink that no stroke falls short of everywhere
 _LINE, _ARC = 0.05, 0.08  # price of a piece: squared deviation, summed over its length
 _SLENDER = 1.6  # width of the strokes below which deviations must be smaller
 _LONGEST = 250  # points of a piece
@@ -42,7 +43,9 @@ _SMALLEST = 2.0  # radius of an arc; smaller ones are corners, rounded or not
 _SMOOTH = np.deg2rad(16)  # turn up to which a piece goes on in the next one
 _TURN = np.deg2rad(60)  # of one quadratic curve, at most
 _ROUNDS = 15  # of the fit, at most
+_MOST = 250  # vertices of a letter; what has more is noise, and is not fitted
 _SEEN = 0.8  # extent that a rounding must have
+_BEND, _WIDE = np.deg2rad(40), 1.5  # turn that is no corner in a letter; extent that it gets
 _BLUNT, _CHAMFER = np.deg2rad(75), 1.8  # turns, and length of the edge between, of a small rounding
 _SLOPE, _RISE = 0.12, 0.35  # of an edge that is meant to be level or upright
 
@@ -137,7 +140,7 @@ class Outline:
 
         Exact along x, `rows` samples a pixel along y.
         """
-        lines = [c.polyline(0.25) for c in self.contours]
+        lines = [c.polyline(0.1) for c in self.contours]
         starts = np.concatenate([np.empty((0, 2)), *lines])
         ends = np.concatenate([np.empty((0, 2)), *(np.roll(p, -1, 0) for p in lines)])
         return _coverage(starts, ends, height, width, rows).clip(0, 1)
@@ -199,7 +202,7 @@ def trace(glyph: Array) -> Outline:
         contours, width = _contours(sharpened(glyph, rounds=2), 0.3)
     thrift = min(1.0, (width / _SLENDER) ** 2)
     polygons = [polygon for c in contours if (polygon := _polygon(c, thrift)) is not None]
-    if not polygons:
+    if not polygons or glyph.max() < _FOG:
         raise ValueError("it is blank: nowhere a spot of ink as large as a stroke")
     polygon = _settled(_fitted(_joined(polygons), glyph))
     return Outline(_levelled(_fitted(polygon, glyph)).contours())
@@ -508,9 +511,13 @@ def _settled(polygon: _Polygon) -> _Polygon:
     blunt = np.abs(turn) < _BLUNT
     chamfer = (length < _CHAMFER) & (turn * turn[ahead] > 0) & blunt & blunt[ahead]
     corner = np.maximum(polygon.before * length[back], polygon.after * length) < _SEEN
-    corner &= ~(chamfer | chamfer[back]) & (np.abs(turn) > _SMOOTH)
-    before = np.where(corner, 0, np.where(chamfer[back], 0.5, polygon.before))
-    after = np.where(corner, 0, np.where(chamfer, 0.5, polygon.after))
+    bend = corner & (np.abs(turn) < _BEND)
+    corner &= ~(chamfer | chamfer[back] | bend)
+    before, after = polygon.before, polygon.after
+    before = np.where(bend, np.minimum(_WIDE / length[back], 0.5), before)
+    after = np.where(bend, np.minimum(_WIDE / length, 0.5), after)
+    before = np.where(corner, 0, np.where(chamfer[back], 0.5, before))
+    after = np.where(corner, 0, np.where(chamfer, 0.5, after))
     return _met(replace(polygon, before=before, after=after))
 
 
@@ -601,6 +608,8 @@ class _Fit:
 
 def _fitted(polygon: _Polygon, glyph: Array) -> _Polygon:
     """Move vertices and roundings until the ink is the glyph's (Levenberg 1944, Marquardt 1963)."""
+    if len(polygon.vertices) > _MOST:
+        return polygon
     fit = _Fit(polygon, glyph)
     values, damping = fit.start[fit.free], 0.05
     error = fit.error(values)

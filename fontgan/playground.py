@@ -167,7 +167,7 @@ class Page:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"font.{kind}"
             if kind == "ttf":
-                write(images, path, family)
+                write(images, path, family, "1.000", f"{self.hands.model.record.source}, {choice}")
             else:
                 write(images, path)
             content = path.read_bytes()

@@ -20,7 +20,7 @@ KICK, SNARE, CRASH = 0, 1, 7
 SMALL = partial(Humanizer, width=32, blocks=1, detail=8, feels=4, rank=4, dropout=0.0, blank=0.0)
 
 
-def played(n: int = 384, seed: int = 0) -> Bars:
+def played(n: int = 192, seed: int = 0) -> Bars:
     """Kicks are late; snares are loud in every other bar, and early before a bar with a crash."""
     rng = np.random.default_rng(seed)
     hits = np.zeros((n, 16, 9), bool)
@@ -38,7 +38,7 @@ def played(n: int = 384, seed: int = 0) -> Bars:
 
 
 def fit(module: Humanizer, bars: Bars, folder, epochs: int, ckpt_path: str | None = None):
-    batches = torch.arange(len(bars)).split(32)
+    batches = torch.arange(len(bars)).split(16)
     loader = DataLoader(Passages(bars), sampler=list(batches), batch_size=None)  # pyright: ignore
     trainer = Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
@@ -57,7 +57,7 @@ def bars() -> Bars:
 def trained(bars, tmp_path_factory) -> Humanizer:
     torch.manual_seed(3)
     module = SMALL(optimizer=partial(torch.optim.Adam, lr=1e-2), average=0.9)
-    fit(module, bars, tmp_path_factory.mktemp("run"), epochs=60)
+    fit(module, bars, tmp_path_factory.mktemp("run"), epochs=50)
     return module
 
 
@@ -152,7 +152,7 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(bars, tmp_path):
     torch.manual_seed(0)
     half = StopsEarly(**sizes)  # after two of the four epochs
     fit(half, some, tmp_path, epochs=4).save_checkpoint(tmp_path / "half.ckpt")
-    assert int(half.batches) == 6
+    assert int(half.batches) == 12
     torch.manual_seed(1)
     resumed = Humanizer(**sizes)
     fit(resumed, some, tmp_path, epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))

@@ -142,7 +142,7 @@ def test_real_letters_are_sound_polygons_with_holes_within(traced: list[tuple[Pi
 
 def test_coverage_agrees_with_an_independent_area(traced: list[tuple[Picture, Outline]]):
     _, outline = traced[LETTERS.index("B")]
-    ink = outline.coverage(28, 28)
+    ink = outline.coverage(28, 28, rows=32)
     shape = Polygon()
     for contour in outline.contours:
         shape = shape.symmetric_difference(Polygon(contour.polyline(0.05)))
@@ -183,7 +183,7 @@ def test_svg_path_of_a_curve_that_closes_ends_where_it_began():
     path = trace(inked("ellipse", (4, 4, 24, 24))).svg_path(1)
     numbers = re.findall(r"-?\d+\.\d", path)
     assert numbers[:2] == numbers[-2:]
-    assert path.startswith("M") and path.endswith("Z") and path.count("Q") >= 8
+    assert path.startswith("M") and path.endswith("Z") and path.count("Q") >= 6
 
 
 def test_overlap_of_known_pictures():
