@@ -70,7 +70,7 @@ def test_wandb_gets_images_and_histograms(
 ):
     """A real offline run, looked up on the disk."""
     monkeypatch.setenv("WANDB_SILENT", "true")
-    logger = WandbLogger(save_dir=tmp_path, offline=True)
+    logger = WandbLogger(save_dir=tmp_path, mode="offline")
     try:
         run(list(pair(measure)), epochs=1, logger=logger)
     finally:
