@@ -90,10 +90,6 @@ class FeelMixture(ABC):
         chosen = feels[self.bar][:, None]
         return self.location.gather(1, chosen)[:, 0], self.scale.gather(1, chosen)[:, 0]
 
-    def center(self) -> Tensor:
-        """Mean of each hit's locations over the feels, shape (hits,)."""
-        return (self.log_weights.exp()[self.bar] * self.location).sum(1)
-
     def halfway(self) -> Tensor:
         """The place between `low` and `high` that half of a hit's mixture lies below, (hits,)."""
         weights = self.log_weights.exp()[self.bar]

@@ -1,10 +1,10 @@
 """How near humanized bars come to played ones: timing error, and overlap of distributions.
 
 The task and the timing error are those of Gillick et al. 2019, "Learning to Groove with Inverse
-Sequence Transformations", table 2: milliseconds by which a prediction misses a hit, on the test
-drummers' performances of the Groove MIDI Dataset. Theirs are windows of two bars at steps of one,
-so that an inner bar counts twice; here every bar counts once, and what a prediction sees is either
-the bar alone or its neighbours too. Offsets are shares of a sixteenth of 60 / tempo / 4 seconds.
+Sequence Transformations": milliseconds by which a prediction misses a hit of the Groove MIDI
+Dataset's test split. Theirs are taken on windows of two bars; here every bar counts once, and what
+a prediction sees is either the bar alone or its neighbours too. An offset is a share of a
+sixteenth, 60 / tempo / 4 seconds.
 
 Everywhere `hits` is bool, velocities are in [0, 1] and offsets in steps, shape (n, steps, voices);
 tempos are quarter notes a minute, shape (n,). ValueError is raised where there is no hit.

@@ -42,9 +42,6 @@ class Humanizer(LightningModule):
         alone: share of the bars whose neighbours training hides.
         tempo_jitter: standard deviation of the logarithm by which training changes tempos: an exact
             tempo is the fingerprint of a performance.
-        aim: nats that training pays for each step by which the feels' mean location misses a hit's
-            offset. The likelihood alone is content with a few feels that are near and surely
-            weighed; this is what a median is asked for.
         average: share of the moving average kept in a batch.
         optimizer: makes the optimizer from the parameters.
 
@@ -67,7 +64,6 @@ class Humanizer(LightningModule):
         blank: float = 0.2,
         alone: float = 0.3,
         tempo_jitter: float = 0.06,
-        aim: float = 4.0,
         average: float = 0.998,
         optimizer: Callable[..., Optimizer] = ADAMW,
     ) -> None:
@@ -79,12 +75,12 @@ class Humanizer(LightningModule):
         if min(self.sizes.values()) < 1:
             raise ValueError(f"a humanizer needs sizes of 1 or more, got {self.sizes}")
         shares = {"dropout": dropout, "blank": blank, "alone": alone, "average": average}
-        if not all(0 <= share < 1 for share in shares.values()) or min(tempo_jitter, aim) < 0:
+        if not all(0 <= share < 1 for share in shares.values()) or tempo_jitter < 0:
             raise ValueError(
                 f"a humanizer needs shares from 0 to less than 1, got {shares}, and a tempo_jitter "
-                f"and an aim of 0 or more, got {tempo_jitter} and {aim}"
+                f"of 0 or more, got {tempo_jitter}"
             )
-        self.alone, self.tempo_jitter, self.aim, self.decay = alone, tempo_jitter, aim, average
+        self.alone, self.tempo_jitter, self.decay = alone, tempo_jitter, average
         self.optimizer = optimizer
         self.network = FeelNetwork(**self.sizes, dropout=dropout, blank=blank)
         self.averaged = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -115,19 +111,15 @@ class Humanizer(LightningModule):
         bars, around, tempos = batch
         tempos = tempos * (self.tempo_jitter * torch.randn_like(tempos)).exp()
         seen = torch.rand(len(bars), 1, 1, 1, device=bars.device) >= self.alone
-        velocities, offsets, cells = self.network(bars[:, 0], around * seen, tempos)
-        velocity = -velocities.log_likelihood(bars[:, 1][cells]).mean()
-        offset = -offsets.log_likelihood(bars[:, 2][cells]).mean()
-        miss = (offsets.center() - bars[:, 2][cells]).abs().sum() / len(bars)
-        loss = velocity + offset + self.aim * miss
+        velocity, offset = self._log_likelihoods(self.network, bars, around * seen, tempos)
+        loss = -(velocity + offset).mean()
         if not bool(loss.isfinite()):
             raise ValueError(f"the loss of batch {int(self.batches)} is not finite")
         return {
             "loss": loss,
             "loss/total": loss.detach(),
-            "loss/velocity": velocity.detach(),
-            "loss/offset": offset.detach(),
-            "loss/miss": miss.detach(),
+            "loss/velocity": -velocity.detach().mean(),
+            "loss/offset": -offset.detach().mean(),
         }
 
     @torch.no_grad()
@@ -141,17 +133,25 @@ class Humanizer(LightningModule):
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: callbacks do the measuring."""
 
+    def _log_likelihoods(
+        self, network: nn.Module, bars: Tensor, around: Tensor, tempos: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        velocities, offsets, cells = network(bars[:, 0], around, tempos)
+        return (
+            velocities.log_likelihood(bars[:, 1][cells]),
+            offsets.log_likelihood(bars[:, 2][cells]),
+        )
+
     # What callbacks and users ask, of the averaged weights. Hits have shape (n, steps, voices), of
     # any type, tempos (n,); `around` is as in `drumvae.passages`, None where nothing is known.
 
     @torch.no_grad()
     def log_likelihood(self, bars: Tensor, tempos: Tensor, around: Tensor | None = None) -> Tensor:
         """Log p(velocities, offsets | hits) of bars (n, 3, steps, voices), nats, shape (n,)."""
-        hits, around, tempos = self._inputs(bars[:, 0], tempos, around)
-        velocities, offsets, cells = self.averaged(hits, around, tempos)
+        _, around, tempos = self._inputs(bars[:, 0], tempos, around)
         bars = bars.to(self.device)
-        velocity = velocities.log_likelihood(bars[:, 1][cells])
-        return velocity + offsets.log_likelihood(bars[:, 2][cells])
+        velocity, offset = self._log_likelihoods(self.averaged, bars, around, tempos)
+        return velocity + offset
 
     @torch.no_grad()
     def median(self, hits: Tensor, tempos: Tensor, around: Tensor | None = None) -> Tensor:

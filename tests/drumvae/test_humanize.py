@@ -290,7 +290,7 @@ def test_on_the_groove_midi_dataset_the_grid_misses_as_it_was_published(tmp_path
 
     data = GrooveMidi(str(ARCHIVE), cache=str(tmp_path))
     measure, test = HumanizeMeasures(), data.reference("test")
-    # Gillick et al. 2019, table 2: 22.6 ms.
+    # 22.6 ms in Gillick et al. 2019.
     assert measure.floor(test)["humanize/timing_error"] == pytest.approx(22.6, abs=0.1)
     baselines = measure.baselines(data.reference("train"), test)
     assert baselines["humanize/timing_error_of_cell_medians"] < 21
