@@ -10,10 +10,10 @@ from drumvae.creative.blend import blend
 from drumvae.creative.complexity import of_complexity
 from drumvae.creative.infill import infill
 from drumvae.creative.sampling import sample
-from drumvae.creative.source import groove_of
+from drumvae.creative.source import body, groove_of
 from drumvae.creative.track import following, track
 from drumvae.creative.transfer import onset_f1s, transfer
-from drumvae.generation_wish import Made, Wish, above, bars_of, in_rows
+from drumvae.generation_wish import COLUMNS, Made, Wish, above, bars_of, in_rows
 
 _UNTIMED = 120.0
 STEPS, BARS, FOLLOWING = 9, 8, 4
@@ -120,19 +120,20 @@ def tracked(wish: Wish) -> Made:
 
 
 def continued(wish: Wish) -> Made:
-    """Bars that go on where a file ends, and the file with them."""
+    """Bars that go on where a file ends, and the file with them in place of its last stroke."""
     source, count = wish.source(), wish.count("bars", FOLLOWING)
-    model, styles = wish.loaded.model, wish.loaded.styles
-    bars = following(model, styles, source.bars, count, wish.generator, wish.share("variation"))
-    style = wish.reading(source.bars)
+    model, styles, begun = wish.loaded.model, wish.loaded.styles, body(source.bars)
+    bars = following(model, styles, begun, count, wish.generator, wish.share("variation"))
+    style = wish.reading(begun)
     made = wish.read(bars, style)
-    last = source.bars[-1:].expand_as(bars)
+    last = begun[-1:].expand_as(bars)
     tempo = wish.tempo(source.tempo)
     made.grooves["continuation"], plain = wish.groove(bars, style, tempo, last)
-    made.grooves["whole"] = groove_of(torch.cat([source.bars, plain]), styles.kit, tempo)
-    titles = [f"bar {number}, source" for number in range(1, len(source.bars) + 1)]
-    titles += [f"bar {len(titles) + number}" for number in range(1, count + 1)]
-    made.pictured = in_rows([*zip(titles, [*source.bars, *plain], strict=True)])
+    made.grooves["whole"] = groove_of(torch.cat([begun, plain]), styles.kit, tempo)
+    titled = [(f"bar {number}, source", bar) for number, bar in enumerate(begun, start=1)]
+    titled = titled[-2 * COLUMNS :]
+    titled += [(f"bar {len(begun) + number}", bar) for number, bar in enumerate(plain, start=1)]
+    made.pictured = in_rows(titled)
     others = sample(model, styles, style, OTHERS, wish.generator)[:, 0]
     made.final["continue/kept"] = float(onset_f1s(bars[:, 0], last[:, 0]).mean())
     made.floor["continue/kept"] = float(onset_f1s(others, last[:1, 0].expand_as(others)).mean())

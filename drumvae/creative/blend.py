@@ -8,7 +8,8 @@ interpolated: of hits, the log-odds,
 a product of both experts, p_a^{1-t} p_b^t (Hinton 2002). All steps share their noise: a cell on
 which both agree stays, and none changes more than once. (A line through the latents would pass
 whatever lies between: other styles, or nothing.) Of many pairs the one is taken whose bars the
-model itself reads as the most even way from a to b.
+model itself reads as the most even way from a to b, and of which none has fewer or more hits than
+any bar of both styles.
 """
 
 from dataclasses import dataclass
@@ -82,5 +83,8 @@ def blend(
         both = styles.read(model, bars[-1])[:, [a, b]]
         read.append(both[:, 1] / both.sum(1).clamp(min=1e-9))
     uneven = (torch.stack(read, 1) - places).square().mean(1)
-    best = int(uneven.argmin())
+    hits = torch.stack(bars, 1)[:, :, 0].sum((2, 3))
+    known = styles.densities[[a, b]]
+    outside = ((hits < known.min()) | (hits > known.max())).any(1)
+    best = int((uneven + outside).argmin())
     return Blend(torch.stack(bars, 1)[best], torch.stack(read, 1)[best])

@@ -1,16 +1,16 @@
 """Bars as dense and syncopated as is asked, in a style.
 
-What is asked is a share of the style's own bars: at 0.8 a bar has more hits than four in five of
-them, and more polyphonic syncopation too. Bars are drawn from the style's mixture until some lie
-there: an approximate conditional draw, which needs no gradient and leaves the style as it is
-(rejection as in approximate Bayesian computation, Beaumont et al. 2002).
+What is asked is a share of the style's own bars: at 0.8 a bar has as many hits as that one of them
+which four in five have fewer than, and polyphonic syncopation likewise. Bars are drawn from the
+style's mixture until some lie there: an approximate conditional draw, which needs no gradient and
+leaves the style as it is (rejection as in approximate Bayesian computation, Beaumont et al. 2002).
 """
 
 import torch
 from torch import Tensor
 
 from drumvae.creative.sampling import sample
-from drumvae.creative.styles import Styles
+from drumvae.creative.styles import Styles, rhythm_of
 from drumvae.creative.trained import Model
 
 CANDIDATES = 400
@@ -46,11 +46,12 @@ def of_complexity(
     """
     if not ((amounts >= 0) & (amounts <= 1)).all():
         raise ValueError(f"an amount lies in [0, 1], got {amounts.tolist()}")
-    found = []
-    for amount in amounts:
+    found, spread = [], (styles.asked(style, 0.9) - styles.asked(style, 0.1)).clamp(min=1)
+    for amount in amounts.tolist():
         bars = sample(model, styles, style, candidates, generator, source)
-        off = (styles.complexity(style, bars) - amount).abs().sum(1)
+        off = rhythm_of(bars, styles.kit) - styles.asked(style, amount)
+        off = (off.abs() / spread).sum(1)
         # Bars that the model does not read as the style come last, however well they fit.
-        off += 2.0 * (styles.read(model, bars)[:, style] < styles.typical(style, TYPICAL))
+        off += 100.0 * (styles.read(model, bars)[:, style] < styles.typical(style, TYPICAL))
         found.append(bars[off.argmin()])
     return torch.stack(found)

@@ -6,19 +6,23 @@ probability
 
 .. math:: \min\Big(1, \frac{p(x, z')\, q(z \mid x)}{p(x, z)\, q(z' \mid x)}\Big),
 
-then draw the new cells from p(x_new | z). Its stationary distribution is exact whatever q is; every
-other proposal comes from the prior, so that no z is out of reach. The last draw alone has the
-styles' temperature.
+then draw the new cells from p(x_new | z). Its stationary distribution is exact whatever q is. Every
+other proposal is a small step from z, since q knows little of bars of which much is wrong; and the
+chain starts from one of many draws of the prior, by how well they explain the hits that are kept
+(Rubin 1988, sampling importance resampling). The last draw alone has the styles' temperature.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from drumvae.creative.styles import Styles
 from drumvae.creative.trained import Model
 from drumvae.gaussian import standard
 
-ROUNDS = 200
+ROUNDS = 100
+STARTS = 2000  # draws of the prior
+STEP = 0.1  # standard deviation of a small step
 
 
 @torch.no_grad()
@@ -49,30 +53,39 @@ def infill(
     if not new.any():
         raise ValueError("no cell is to be drawn anew; name voices=[…] or steps=[…]")
     mask = new.expand(source[:, 0].shape)[:, None]
-    z_high = torch.randn(len(source), model.high, generator=generator)
-    z_low = model.detail_prior(z_high).draw(generator)
+    z_high, z_low = _start(model, source[:, 0], ~mask[:, 0], generator)
     bars = _merged(model, source, mask, z_high, z_low, generator)
     for number in range(rounds):
-        features = model.features(bars)
         if number % 2:
-            proposed_high = torch.randn(z_high.shape, generator=generator)
-            proposed_low = model.detail_prior(proposed_high).draw(generator)
-            ratio = _likelihood(model, bars, proposed_high, proposed_low) - _likelihood(
-                model, bars, z_high, z_low
-            )
+            high = z_high + STEP * torch.randn(z_high.shape, generator=generator)
+            low = z_low + STEP * torch.randn(z_low.shape, generator=generator)
+            ratio = _joint(model, bars, high, low) - _joint(model, bars, z_high, z_low)
         else:
-            q = model.posterior_high(features)
-            proposed_high = q.draw(generator)
-            proposed_low = model.posterior_low(features, proposed_high).draw(generator)
-            ratio = _weight(model, bars, features, proposed_high, proposed_low) - _weight(
-                model, bars, features, z_high, z_low
-            )
+            features = model.features(bars)
+            high = model.posterior_high(features).draw(generator)
+            low = model.posterior_low(features, high).draw(generator)
+            ratio = _joint(model, bars, high, low) - _proposal(model, features, high, low)
+            ratio -= _joint(model, bars, z_high, z_low)
+            ratio += _proposal(model, features, z_high, z_low)
         accepted = torch.rand(len(bars), generator=generator).log() < ratio
-        z_high = torch.where(accepted[:, None], proposed_high, z_high)
-        z_low = torch.where(accepted[:, None], proposed_low, z_low)
+        z_high = torch.where(accepted[:, None], high, z_high)
+        z_low = torch.where(accepted[:, None], low, z_low)
         bars = _merged(model, source, mask, z_high, z_low, generator)
     drawn = styles.draw(model, model.decode(z_high, z_low), generator)
     return torch.where(mask, drawn, source)
+
+
+def _start(
+    model: Model, hits: Tensor, kept: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Latents for each bar, of many from the prior one that its kept hits speak for."""
+    z_high = torch.randn(STARTS, model.high, generator=generator)
+    z_low = model.detail_prior(z_high).draw(generator)
+    logits = model.decode(z_high, z_low)[:, 0].flatten(1)
+    hits, kept = hits.flatten(1), kept.float().flatten(1)
+    log_p = (hits * kept) @ F.logsigmoid(logits).T + ((1 - hits) * kept) @ F.logsigmoid(-logits).T
+    chosen = torch.multinomial(log_p.softmax(1), 1, generator=generator)[:, 0]
+    return z_high[chosen], z_low[chosen]
 
 
 def _merged(
@@ -87,16 +100,15 @@ def _merged(
     return torch.where(mask, drawn, source)
 
 
-def _likelihood(model: Model, bars: Tensor, z_high: Tensor, z_low: Tensor) -> Tensor:
-    """Log p(bar | z), shape (n,)."""
+def _joint(model: Model, bars: Tensor, z_high: Tensor, z_low: Tensor) -> Tensor:
+    """Log p(bar, z), shape (n,)."""
     outputs = model.decode(z_high, z_low)
-    return model.likelihood.log_density(outputs, bars[:, : model.likelihood.channels])
-
-
-def _weight(model: Model, bars: Tensor, features: Tensor, z_high: Tensor, z_low: Tensor) -> Tensor:
-    """Log p(bar, z) − log q(z | bar), shape (n,)."""
-    high, low = model.posterior_high(features), model.posterior_low(features, z_high)
+    likelihood = model.likelihood.log_density(outputs, bars[:, : model.likelihood.channels])
     prior = standard(z_high).log_density(z_high).sum(1)
-    prior = prior + model.detail_prior(z_high).log_density(z_low).sum(1)
-    proposal = high.log_density(z_high).sum(1) + low.log_density(z_low).sum(1)
-    return _likelihood(model, bars, z_high, z_low) + prior - proposal
+    return likelihood + prior + model.detail_prior(z_high).log_density(z_low).sum(1)
+
+
+def _proposal(model: Model, features: Tensor, z_high: Tensor, z_low: Tensor) -> Tensor:
+    """Log q(z | bar), shape (n,)."""
+    high, low = model.posterior_high(features), model.posterior_low(features, z_high)
+    return high.log_density(z_high).sum(1) + low.log_density(z_low).sum(1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,9 @@ def instantiated(config: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    # What reading the data has left out was said when the model was trained.
+    for part in ("pytorch", "fabric"):
+        logging.getLogger(f"lightning.{part}.utilities.rank_zero").setLevel(logging.WARNING)
     try:
         return instantiate(config)
     except InstantiationException as error:

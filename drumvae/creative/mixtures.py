@@ -39,6 +39,17 @@ class Mixture:
         noise = torch.randn(n, self.means.shape[1], generator=generator)
         return self.means[chosen] + (self.factors[chosen] @ noise[..., None])[..., 0]
 
+    def grouped(self, groups: int, each: int, first: int, generator: torch.Generator) -> Tensor:
+        """Points drawn in groups that share their first dimensions, shape (groups · each, d)."""
+        drawn = []
+        for component in self.components(groups, generator).tolist():
+            mean, factor, slope, rest = self.split(component, first)
+            deviation = torch.randn(first, generator=generator)
+            own = torch.randn(each, len(rest), generator=generator) @ rest.T
+            others = self.means[component, first:] + slope @ deviation + own
+            drawn.append(torch.cat([(mean + factor @ deviation).expand(each, -1), others], 1))
+        return torch.cat(drawn)
+
     def log_density(self, points: Tensor) -> Tensor:
         """Log-density of points of shape (n, d), nats, shape (n,)."""
         centred = (points[:, None] - self.means)[..., None]

@@ -78,18 +78,6 @@ class Styles:
         sharp = torch.cat([outputs[:, :1] / self.temperature, outputs[:, 1:]], 1)
         return model.likelihood.draw(sharp, generator)
 
-    def complexity(self, style: int, bars: Tensor) -> Tensor:
-        """Where bars stand among those of a style in density and syncopation.
-
-        Returns:
-            Shares of the style's bars with less (and half of those with as much), shape (n, 2).
-        """
-        tables = self.densities[style], self.syncopations[style]
-        values = rhythm_of(bars, self.kit)
-        return torch.stack(
-            [_rank(values[:, i].contiguous(), table) for i, table in enumerate(tables)], 1
-        )
-
     def asked(self, style: int, amount: float) -> Tensor:
         """Density and syncopation that a share `amount` of a style's bars lie below, shape (2,)."""
         place = torch.tensor(amount * (QUANTILES - 1))
@@ -102,11 +90,6 @@ def rhythm_of(bars: Tensor, kit: Kit) -> Tensor:
     """Hits of each bar, and its polyphonic syncopation, shape (n, 2), of (n, 3, steps, voices)."""
     hits = bars[:, 0] > 0
     return torch.stack([hits.sum((1, 2)).float(), polyphonic_syncopation(hits, kit).float()], 1)
-
-
-def _rank(values: Tensor, table: Tensor) -> Tensor:
-    below, upto = (torch.searchsorted(table, values, right=right) for right in (False, True))
-    return (below + upto) / (2 * len(table))
 
 
 def described(names: Sequence[str], values: Tensor) -> str:

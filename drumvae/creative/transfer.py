@@ -8,8 +8,9 @@ The source s is taken for a noisy copy of the bar x that is wanted, each cell wr
 
 by Bayes' rule, cell by cell. κ = 0 is a bar of the target style that knows nothing of its source, a
 large κ is the source. Every candidate z is tried at every κ of `KEEPING`, with the same noise; of
-the bars that the model itself reads as the target style, the one that keeps most of the source is
-taken. In the style is what the model reads as surely as it does some of the style's own bars.
+the bars that are in the target style the one that keeps most of the source is taken, under one
+z_high for all bars. In the style is what the model itself reads as surely as it does some of the
+style's own bars.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from drumvae.creative.styles import Styles
 from drumvae.creative.trained import Model
 
 KEEPING = (5.0, 4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.0)
-CANDIDATES = 64
+GROUPS, DETAILS = 12, 12  # z_high that are tried, and z_low with each
 TYPICAL = 0.33  # share of the target style's own bars that may be read less surely
 
 
@@ -55,13 +56,12 @@ def transfer(
     source: Tensor,
     to: int,
     generator: torch.Generator,
-    candidates: int = CANDIDATES,
     typical: float = TYPICAL,
 ) -> Transferred:
     """Play bars in another style and keep what can be kept of them.
 
-    All bars of the source share the candidates and the noise: the same bar twice stays the same
-    bar twice, and one z of the target style plays the whole source.
+    One z_high plays the whole source, with a detail for each bar. All bars share the candidates and
+    the noise, so the same bar twice stays the same bar twice.
 
     Args:
         model: plays them.
@@ -69,29 +69,31 @@ def transfer(
         source: consecutive bars, shape (n, 3, steps, voices).
         to: the target style.
         generator: source of chance.
-        candidates: latents of the target style that are tried.
         typical: how typical of the style the bars must be: read as surely as this share of its own
             training bars is not, in [0, 1]. More is more of the style and less of the source.
             Where no candidate gets there, the one that is read most surely is taken.
     """
-    z = styles.mixtures[to].draw(candidates, generator)
+    z = styles.mixtures[to].grouped(GROUPS, DETAILS, model.high, generator)
     outputs = model.decode(z[:, : model.high], z[:, model.high :])
     noise, sure = generator.get_state(), styles.typical(to, typical)
     made, kept, read = [], [], []
     for bar in source:
-        tried = torch.cat(
+        tried = torch.stack(
             [
                 _towards(model, styles, outputs, bar, keeping, generator, noise)
                 for keeping in KEEPING
             ]
-        )
-        f1 = onset_f1s(tried[:, 0], bar[:1].expand(len(tried), -1, -1)).view(-1, candidates)
-        surely = styles.read(model, tried)[:, to].view(-1, candidates)
-        best = _worth(f1, surely, sure).argmax(0)
-        rows = torch.arange(candidates)
-        made.append(tried.view(-1, candidates, *bar.shape)[best, rows])
-        kept.append(f1[best, rows])
-        read.append(surely[best, rows])
+        ).unflatten(1, (GROUPS, DETAILS))
+        # Every way to play the bar with one z_high: shape (groups, ways, …).
+        tried = tried.transpose(0, 1).flatten(1, 2)
+        flat = tried.flatten(0, 1)
+        f1 = onset_f1s(flat[:, 0], bar[:1].expand(len(flat), -1, -1)).view(GROUPS, -1)
+        surely = styles.read(model, flat)[:, to].view(GROUPS, -1)
+        best = _worth(f1, surely, sure).argmax(1)
+        rows = torch.arange(GROUPS)
+        made.append(tried[rows, best])
+        kept.append(f1[rows, best])
+        read.append(surely[rows, best])
     whole = _worth(torch.stack(kept), torch.stack(read), sure).mean(0)
     chosen = int(whole.argmax())
     return Transferred(*(torch.stack(found)[:, chosen] for found in (made, kept, read)))

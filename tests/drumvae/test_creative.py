@@ -73,9 +73,10 @@ def test_a_transfer_reaches_the_style_and_keeps_more_than_any_bar_of_it(known: K
 
 def test_a_blend_goes_from_one_style_to_the_other(known: Known):
     styles = known[1]
-    read = blend(*known, styles.index("rock"), styles.index("jazz"), 9, chance()).read
-    assert read[0] < 0.35 and read[-1] > 0.65
-    assert (read.diff() > -0.3).all()
+    ends = styles.index("rock"), styles.index("jazz")
+    read = torch.stack([blend(*known, *ends, 9, chance(seed)).read for seed in range(20)])
+    assert read[:, 0].mean() < 0.2 and read[:, -1].mean() > 0.8
+    assert bool((read.mean(0).diff() > 0).all())
     with pytest.raises(ValueError, match="two steps or more"):
         blend(*known, 0, 1, 1, chance())
 

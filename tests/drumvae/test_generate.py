@@ -4,11 +4,22 @@ import sys
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 
-from drumvae.creative.loading import SHIPPED
-from drumvae.grooves import GMD_KIT
-from drumvae.midi import read_midi
+from drumvae import generation_files
+from drumvae.creative import kept
+from drumvae.creative.loading import SHIPPED, Loaded
+from drumvae.generation import _check
+from drumvae.generation_modes import MODES
+from drumvae.generation_wish import Made, Wish, bars_of
+from drumvae.grooves import GMD_KIT, Groove
+from drumvae.humanized import find_humanize
+from drumvae.likelihoods import Hits
+from drumvae.midi import read_midi, write_midi
 
 
 def generate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,3 +57,164 @@ def test_wrong_wishes_are_one_line(tmp_path: Path):
         assert done.returncode != 0
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    return Loaded(*kept.load(SHIPPED), SHIPPED, None)
+
+
+@pytest.fixture(scope="module")
+def humanize():
+    return find_humanize(None)
+
+
+def make(loaded: Loaded, *wishes: str, humanize=None) -> Made:
+    """What a mode makes, in this process."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("drumvae_generate", [*wishes])
+    wish = Wish(cfg, loaded, torch.Generator().manual_seed(cfg.seed), humanize)
+    return MODES[cfg.mode][0](wish)
+
+
+@pytest.fixture(scope="module")
+def source(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "source.mid"
+    (groove,) = make(loaded, "mode=track", "style=rock", "bars=3", "tempo=93").grooves.values()
+    write_midi(groove, path)
+    return path
+
+
+def only(made: Made) -> Groove:
+    (groove,) = made.grooves.values()
+    return groove
+
+
+def test_the_same_seed_makes_the_same_file(loaded: Loaded, tmp_path: Path):
+    wish = "mode=track", "style=jazz", "bars=2"
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        write_midi(only(make(loaded, *wish, f"seed={seed}")), tmp_path / name)
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_an_infill_changes_only_what_it_is_asked_to(loaded: Loaded, source: Path):
+    before, _ = read_midi(source, GMD_KIT)
+    for key, at in (
+        ("voices=[snare]", np.s_[:, :, GMD_KIT.voices.index("snare")]),
+        ("steps=[8,9,10]", np.s_[:, 8:11, :]),
+    ):
+        after = only(make(loaded, "mode=infill", f"source={source}", key))
+        assert after.tempo == pytest.approx(93, abs=0.01)
+        changed = np.zeros((3, 16, 9), bool)
+        changed[at] = True
+        for name in ("hits", "velocities", "offsets"):
+            old, new = (getattr(g, name).reshape(3, 16, 9) for g in (before, after))
+            assert np.array_equal(old[~changed], new[~changed])
+            assert not np.array_equal(old[changed], new[changed])
+
+
+def test_humanizing_moves_hits_by_as_much_as_is_asked(loaded, humanize, source):
+    before, _ = read_midi(source, GMD_KIT)
+    wish = "mode=humanize", f"source={source}"
+    none, half, all_ = (
+        only(make(loaded, *wish, f"amount={amount}", humanize=humanize)) for amount in (0, 0.5, 1)
+    )
+    for groove in (none, half, all_):
+        assert np.array_equal(groove.hits, before.hits)
+    assert np.array_equal(none.velocities, before.velocities)
+    assert np.array_equal(none.offsets, before.offsets)
+    assert half.velocities == pytest.approx((before.velocities + all_.velocities) / 2, abs=1e-6)
+    with pytest.raises(FileNotFoundError, match=r"experiment=humanize, or name one with humanizer"):
+        make(loaded, *wish, "amount=1")
+
+
+def test_complexity_is_dense_where_it_is_asked_to_be(loaded: Loaded):
+    hits = [
+        sum(g.hits.sum() for g in make(loaded, "mode=complexity", "style=latin", "n=6",
+                                       f"amount={amount}").grooves.values())
+        for amount in (0, 0.5, 1)
+    ]  # fmt: skip
+    assert hits[0] < hits[1] < hits[2]
+
+
+def test_a_continuation_begins_with_the_source(loaded: Loaded, source: Path):
+    before, _ = read_midi(source, GMD_KIT)
+    made = make(loaded, "mode=continue", f"source={source}", "bars=2")
+    whole = made.grooves["whole"]
+    assert whole.steps == 5 * 16 and whole.tempo == pytest.approx(93, abs=0.01)
+    assert np.array_equal(whole.hits[:48], before.hits)
+    assert np.array_equal(whole.hits[48:], made.grooves["continuation"].hits)
+
+
+def test_a_model_of_hits_borrows_velocities_and_offsets(loaded, humanize, source):
+    # The very model, told to draw hits alone.
+    class Mute(Hits):
+        outputs = 5
+
+    model = kept.load(SHIPPED)[0]
+    model.features = lambda bars: loaded.model.features(bars)  # it still reads three channels
+    model.likelihood = Mute()
+    mute = Loaded(model, loaded.styles, SHIPPED, None)
+    wish = "mode=transfer", f"source={source}", "to=latin"
+    before, _ = read_midi(source, GMD_KIT)
+    for play in (None, humanize):
+        groove = only(make(mute, *wish, humanize=play))
+        same = groove.hits & before.hits
+        assert np.array_equal(groove.velocities[same], before.velocities[same])
+        assert np.array_equal(groove.offsets[same], before.offsets[same])
+        fresh = groove.velocities[groove.hits & ~before.hits]
+        assert len(np.unique(fresh)) > 3 and fresh.min() > 0
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        (["mode=transfer", "to=latin"], "mode=transfer needs source=FILE.mid"),
+        (["mode=transfer", "source=none.mid", "to=latin"], "no MIDI file at none.mid"),
+        (["mode=track"], "mode=track needs style=STYLE, one of rock, jazz"),
+        (["mode=track", "style=polka"], "no style 'polka'"),
+        (["mode=track", "style=rock", "variation=1.5"], "variation= is a number from 0 to 1"),
+        (["mode=track", "style=rock", "tempo=1"], r"a tempo lies in \[20, 400\]"),
+        (["mode=complexity", "style=rock", "amount=-1"], "amount= is a number from 0 to 1, got -1"),
+        (["mode=samples", "style=rock", "from=posterior"], "from= takes one of prior, style"),
+        (["mode=samples", "n=0"], "n= is a whole number from 1 up, got 0"),
+        (["mode=blend", "a=rock", "b=jazz", "steps=1"], "two steps or more"),
+    ],
+)
+def test_a_wish_that_cannot_be_fulfilled_names_the_way_out(loaded: Loaded, wishes, said):
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        make(loaded, *wishes)
+
+
+def test_an_infill_of_what_is_not_there_is_refused(loaded: Loaded, source: Path):
+    for key, said in (
+        ("voices=[cowbell]", "no voice 'cowbell' in this kit; voices= takes some of kick"),
+        ("steps=[16]", "no step 16 in a bar; steps= takes some of 0 to 15"),
+        ("steps=null", "no cell is to be drawn anew"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            make(loaded, "mode=infill", f"source={source}", key)
+
+
+def test_a_key_of_another_mode_is_refused():
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("drumvae_generate", ["mode=track"])
+    _check(cfg, ["mode", "style", "hydra.run.dir", "data.archive"])
+    with pytest.raises(ValueError, match="mode=track does not take amount=; it takes style, bars"):
+        _check(cfg, ["mode", "amount"])
+
+
+def test_all_samples_are_in_one_file_that_evaluate_reads(loaded: Loaded, tmp_path: Path):
+    made = make(loaded, "mode=samples", "style=rock", "n=120", "sound=false")
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("drumvae_generate", ["sound=false"])
+    generation_files.write(tmp_path, made, cfg)
+    assert len([*(tmp_path / "midi").iterdir()]) == generation_files.FILES
+    with np.load(tmp_path / "samples" / "final.npz") as arrays:
+        assert arrays["hits"].shape == (120, 16, 9) and arrays["tempos"].shape == (120,)
+        first = bars_of(made.grooves["rock-001"], 16)[0]
+        assert np.array_equal(arrays["velocities"][0], first[1].numpy())
+    told = json.loads((tmp_path / "groove.json").read_text())["grooves"]
+    assert len(told) == 120 and len(told[0]["hits"]) == int(first[0].sum())
