@@ -1,9 +1,14 @@
 import itertools
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 
+import conf
+from conf.errors import experiments
 from drumvae.annealing import (
     Annealing,
     aggressive,
@@ -17,6 +22,7 @@ from drumvae.annealing import (
     warm_up,
 )
 
+GROUP = Path(conf.__file__).parent / "annealing"
 RISING = [none, linear, warm_up, sigmoid, cosine, aggressive]
 
 
@@ -99,3 +105,14 @@ def test_nonsense_is_refused():
         Annealing(none, none, per="batch")
     with pytest.raises(ValueError, match=r"annealing\.free"):
         Annealing(none, none, free=-1)
+
+
+@pytest.mark.parametrize("annealing", sorted(f.stem for f in GROUP.glob("*.yaml")))
+@pytest.mark.parametrize("experiment", sorted({*experiments("drumvae")} - {"humanize"}))
+def test_any_schedule_goes_over_any_experiment(experiment, annealing):
+    words = [f"+experiment={experiment}", f"annealing={annealing}"]
+    with initialize_config_module("conf", version_base="1.3"):
+        schedules = instantiate(compose("drumvae", words).annealing)
+    betas = [schedules.weights(batch, 1000) for batch in (0, 500, 1000)]
+    assert all(0 <= beta <= 1 for pair in betas for beta in pair)
+    assert min(betas[-1]) >= 0.2
