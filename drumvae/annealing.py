@@ -13,6 +13,7 @@ where f is a sum over dimensions, unless free bits or a target capacity change i
 """
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,7 @@ class Annealing:
         for name, amount in amounts.items():
             if amount < 0:
                 raise ValueError(f"annealing.{name} is {amount}, it must be 0 or more")
-        self.high, self.low = high, low
+        self.high, self.low = _plain(high), _plain(low)
         self.free, self.per, self.gamma = free, per, gamma
         self.targets = capacity_high, capacity_low
 
@@ -153,24 +154,31 @@ class Annealing:
         """β of z_high and of z_low."""
         return self.high(batch, batches), self.low(batch, batches)
 
-    def cost(self, kl_high: Tensor, kl_low: Tensor, batch: int, batches: int) -> Tensor:
+    def cost(self, kl_high: Tensor, kl_low: Tensor, weights: tuple[float, float]) -> Tensor:
         """What both levels cost, a scalar in nats a bar.
 
         Args:
             kl_high: of each bar and dimension, shape (n, high).
             kl_low: shape (n, low).
-            batch: batches trained so far.
-            batches: of the run.
+            weights: β of both levels, see `weights`.
         """
         total = torch.zeros((), device=kl_high.device)
-        for kl, weight, target in zip(
-            (kl_high, kl_low), self.weights(batch, batches), self.targets, strict=True
-        ):
+        for kl, weight, target in zip((kl_high, kl_low), weights, self.targets, strict=True):
             if target is None:
                 total = total + weight * free_bits(kl, self.free, self.per)
             else:
                 total = total + capacity(kl, weight * target, self.gamma)
         return total
+
+
+def _plain(schedule: Schedule) -> Schedule:
+    """The schedule without what Hydra does around each call of a partial that it made.
+
+    It checks anew what may be called, which takes longer than the schedules by far.
+    """
+    if isinstance(schedule, functools.partial):
+        return functools.partial(schedule.func, *schedule.args, **schedule.keywords)
+    return schedule
 
 
 SCHEDULES: dict[str, Schedule] = {

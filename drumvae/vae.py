@@ -198,15 +198,15 @@ class HierarchicalVAE(LightningModule):
         outputs = self.networks.outputs(q.z_high, self.detail_dropout(q.z_low))
         density = self.likelihood.log_density(outputs, bars.repeat_interleave(self.draws, 0))
         high, low = q.high.kl(standard(q.z_high)), q.low.kl(q.low_prior)
-        done, planned = int(self.batches), self.planned_batches()
-        weights = self.annealing.weights(done, planned)
+        weights = self.annealing.weights(int(self.batches), self.planned_batches())
+        reconstruction = -density.mean()
         losses = {
-            "loss/total": self.annealing.cost(high, low, done, planned) - density.mean(),
-            "loss/reconstruction": -density.mean(),
+            "loss/total": self.annealing.cost(high, low, weights) + reconstruction,
+            "loss/reconstruction": reconstruction,
             "kl/high": high.sum(1).mean(),
             "kl/low": low.sum(1).mean(),
-            "beta/high": bars.new_tensor(weights[0]),
-            "beta/low": bars.new_tensor(weights[1]),
+            "beta/high": torch.tensor(weights[0]),
+            "beta/low": torch.tensor(weights[1]),
         }
         if self.draws > 1:
             ratio_high = standard(q.z_high).log_density(q.z_high) - q.high.log_density(q.z_high)
