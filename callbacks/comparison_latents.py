@@ -28,7 +28,6 @@ LEVELS = ("high", "low")
 INFORMATION = tuple(f"information/{level}" for level in LEVELS)
 LIKELIHOODS = ("likelihood/gap", "likelihood/nll")
 
-# From light to dark, so that what is dead stays pale where a page is turned over in the dark.
 _SHADES = LinearSegmentedColormap.from_list(
     "kl", ["#EFEBE7", "#D6E0E6", "#8FC1DE", "#2E86BF", BLUE, "#00263D"]
 )
@@ -73,7 +72,8 @@ def kl_maps(found: Comparison) -> Picture | None:
             f"{sentence} A row is a dimension; they are sorted in every seed by the last KL (which "
             f"number a dimension has means nothing), then averaged over seeds{selection(found)}."
         )
-        return Picture(png(figure), f"KL of latent dimensions over epochs. {sentence}", caption)
+        alt = f"KL of latent dimensions over epochs. {sentence}"
+        return Picture(png(figure), alt, caption, turned=False)
 
 
 def _draw_levels(axes: Axes, levels: dict[str, Level]) -> QuadMesh:

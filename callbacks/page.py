@@ -56,13 +56,13 @@ class SortableTable:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
 
-    @property
+    @functools.cached_property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold no text."""
         count = range(len(self.columns))
         return tuple(not any(isinstance(row[i], str) for row in self.rows) for i in count)
 
-    @property
+    @functools.cached_property
     def wordy(self) -> tuple[bool, ...]:
         """Which columns hold texts that need room."""
         lengths = [[len(cell(row[i])) for row in self.rows] for i in range(len(self.columns))]

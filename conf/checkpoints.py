@@ -88,8 +88,13 @@ def _first_difference(saved: dict[str, Any], built: dict[str, Any]) -> str | Non
     return None
 
 
-def newest_run(app: str, outputs: Path = Path("outputs")) -> Path:
+def newest_run(app: str, module: str, outputs: Path = Path("outputs")) -> Path:
     """The last checkpoint of the newest finished run of a domain.
+
+    Args:
+        app: the domain, "fontgan" or "drumvae".
+        module: what was trained, by its key in the config, such as "gan" or "vae".
+        outputs: where the runs are.
 
     Raises:
         FileNotFoundError: there is none.
@@ -98,10 +103,12 @@ def newest_run(app: str, outputs: Path = Path("outputs")) -> Path:
     for summary in (outputs / app).rglob("summary.json"):
         checkpoint = summary.parent / "checkpoints" / "last.ckpt"
         if checkpoint.is_file() and json.loads(summary.read_text())["status"] == "finished":
-            found.append((summary.stat().st_mtime, checkpoint))
+            config = summary.parent / "config.yaml"
+            if not config.is_file() or OmegaConf.load(config).get("module") == module:
+                found.append((summary.stat().st_mtime, checkpoint))
     if not found:
         raise FileNotFoundError(
-            f"no finished run under {outputs / app}; train one with python -m {app}.train, or "
+            f"no finished run of a {module} under {outputs / app}; train one with python -m {app}.train, or "
             "name a checkpoint with ckpt_path=FILE"
         )
     return max(found)[1]

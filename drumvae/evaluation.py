@@ -109,8 +109,13 @@ def run(cfg: DictConfig) -> None:
         data: GrooveData = instantiate(data_config(cfg, None), _convert_="all")
         bars, tempos = samples.load(of, data.kit, data.steps)
     else:
-        of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("drumvae")
+        of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("drumvae", "vae")
         trained, module = restored(of)
+        if trained.module != "vae":
+            raise ValueError(
+                f"{of} is a {trained.module}, and this measures groove models; the summary.json of "
+                "its run has what was measured of it"
+            )
         data = instantiate(data_config(cfg, trained), _convert_="all")
         values = of_model(module, data, measure, cfg)
         said = "; ".join(found.sentence for found in verdicts(values).values())

@@ -89,7 +89,7 @@ def run(cfg: DictConfig) -> None:
         data, of = instantiate(data_config(cfg, None), _convert_="all"), cfg.samples
         images = samples.load(Path(cfg.samples), data.size, cfg.ink)
     else:
-        of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("fontgan")
+        of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("fontgan", "gan")
         trained, module = restored(of)
         data = instantiate(data_config(cfg, trained), _convert_="all")
         images = draw(module, cfg.drawn, cfg.seed)

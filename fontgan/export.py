@@ -109,7 +109,7 @@ def load_generator(path: Path | None = None) -> tuple[Any, LetterGenerator]:
         from conf.checkpoints import newest_run
 
         try:
-            path = newest_run("fontgan")
+            path = newest_run("fontgan", "gan")
         except FileNotFoundError as error:
             if not SHIPPED.is_file():
                 raise FileNotFoundError(f"{error}; no generator ships with this version") from error

@@ -164,10 +164,15 @@ def _worth(counts: torch.Tensor) -> _Range:
 
 
 def _within(share: float, counts: torch.Tensor, styles: int = 8) -> _Range:
-    """Share of styles, with the interval of so many independent cells as there are."""
-    cells = styles * int((counts > 0).sum())
-    if not cells:
+    """Share of styles, with the interval of so many independent cells as there are.
+
+    It is a mean that weighs letters by their samples; equally heavy ones there are (Σ w)² / Σ w²
+    (Kish 1965, "Survey Sampling").
+    """
+    n = counts.double()
+    if not n.any():
         return _Range(0.0, 0.0, 0.0)
+    cells = styles * float(n.sum() ** 2 / n.square().sum())
     low, high = wilson(torch.tensor([share * cells]), cells)
     return _Range(share, float(low), float(high))
 

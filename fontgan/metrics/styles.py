@@ -54,9 +54,11 @@ class StyleCoverage:
 
     Attributes:
         coverage: alive cells over all cells, in [0, 1].
-        within: the same among the letters that are drawn at all: 1 / k for one typeface.
-        entropy: mean over drawn letters of the entropy of their styles over the real letters' own
-            entropy; may exceed 1 where the real styles are uneven.
+        within: share of its letter's styles that are alive, mean over accepted samples: 1 / k for
+            one typeface. A mean over letters would let a few misread samples count as a letter
+            that comes in one style.
+        entropy: entropy of a letter's styles over the real letters' own entropy, mean over accepted
+            samples; may exceed 1 where the real styles are uneven.
     """
 
     coverage: float
@@ -118,21 +120,20 @@ def style_coverage(
     cells = real > 0
     # Multiplied out, so that a share met exactly is met.
     alive = cells & (generated.double() * real.sum() >= threshold * drawn * real)
-    letters = generated.sum(1) > 0
-    if not letters.any():
+    counts = generated.sum(1, keepdim=True).double()
+    if not counts.any():
         return StyleCoverage(0.0, 0.0, 0.0)
     # Within a letter the fair share is of that letter's own samples.
     own = generated.double() * real.sum(1, keepdim=True)
-    fair = threshold * generated.sum(1, keepdim=True).double() * real
-    within = (cells & (own >= fair) & (generated > 0))[letters].double().sum(1)
-    within = within / cells[letters].sum(1)
+    own_alive = cells & (own >= threshold * counts * real) & (generated > 0)
+    within = own_alive.sum(1) / cells.sum(1).clamp(min=1)
+    entropy = _entropy(generated) / _entropy(real).clamp(min=1e-12)
+    weights = (counts / counts.sum()).flatten()
     return StyleCoverage(
-        float(alive.sum() / cells.sum()),
-        float(within.mean()),
-        float((_entropy(generated[letters]) / _entropy(real[letters]).clamp(min=1e-12)).mean()),
+        float(alive.sum() / cells.sum()), float(weights @ within.double()), float(weights @ entropy)
     )
 
 
 def _entropy(counts: Tensor) -> Tensor:
-    share = counts.double() / counts.sum(1, keepdim=True)
+    share = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     return -torch.special.xlogy(share, share).sum(1)

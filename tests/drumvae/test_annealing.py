@@ -93,11 +93,15 @@ def test_capacity_by_hand():
 def test_the_cost_of_both_levels():
     annealing = Annealing(partial(none, end=0.5), partial(none, end=2.0), free=0.3)
     high, low = torch.tensor([[0.1, 1.0]]), torch.tensor([[0.4]])
-    assert annealing.cost(high, low, annealing.weights(3, 10)).item() == pytest.approx(0.5 * 1.3 + 2 * 0.4)
+    assert annealing.cost(high, low, annealing.weights(3, 10)).item() == pytest.approx(
+        0.5 * 1.3 + 2 * 0.4
+    )
     assert annealing.weights(3, 10) == (0.5, 2.0)
     aimed = Annealing(none, linear, capacity_low=8.0, gamma=2.0)
     # At half of the line, 0.25 of the run, the target is half of 8.
-    assert aimed.cost(high, low, aimed.weights(25, 100)).item() == pytest.approx(1.1 + 2 * abs(0.4 - 4))
+    assert aimed.cost(high, low, aimed.weights(25, 100)).item() == pytest.approx(
+        1.1 + 2 * abs(0.4 - 4)
+    )
 
 
 def test_nonsense_is_refused():

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from lightning import Trainer
+from omegaconf import OmegaConf
 
+from conf.checkpoints import newest_run
 from drumvae.drawn import Recipes
 from drumvae.evaluation import of_bars
 from drumvae.grooves import REPORT_KIT
@@ -117,3 +122,30 @@ def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said:
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: ") and said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def ended(run: Path, *words: str) -> Path:
+    """A finished run of an untrained model, as it lies under outputs/."""
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("drumvae", [*words])
+    module = instantiate(config[config.module], _convert_="all")
+    (run / "checkpoints").mkdir(parents=True)
+    OmegaConf.save(config, run / "config.yaml")
+    trainer = Trainer(max_epochs=0, logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
+    (run / "summary.json").write_text(json.dumps({"status": "finished"}))
+    return run / "checkpoints" / "last.ckpt"
+
+
+def test_a_humanizers_run_is_not_taken_for_a_groove_models(tmp_path: Path):
+    older = ended(tmp_path / "outputs/drumvae/linear/1", "+experiment=linear")
+    newer = ended(tmp_path / "outputs/drumvae/humanize/1", "+experiment=humanize")
+    outputs = tmp_path / "outputs"
+    assert newest_run("drumvae", "vae", outputs) == older
+    assert newest_run("drumvae", "humanizer", outputs) == newer
+    with pytest.raises(FileNotFoundError, match="no finished run of a gan"):
+        newest_run("fontgan", "gan", outputs)
+    done = evaluate(tmp_path, f"ckpt_path={newer}")
+    assert done.returncode != 0
+    assert "is a humanizer" in done.stderr and "Traceback" not in done.stderr

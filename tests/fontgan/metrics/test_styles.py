@@ -45,6 +45,15 @@ def test_dropped_letters_lower_coverage_but_not_what_is_within_the_rest():
     assert (found.coverage, found.within) == (0.5, 1)
 
 
+def test_a_few_misread_samples_are_no_letter_in_one_style():
+    counts = torch.full((26, K), 10)
+    generated = torch.zeros(26, K, dtype=torch.long)
+    generated[20], generated[21, 0] = 24, 4  # 96 samples in all four styles, 4 in one of another
+    found = style_coverage(counts, generated, 100)
+    assert found.within == pytest.approx(0.96 + 0.04 / K)
+    assert found.entropy == pytest.approx(0.96)
+
+
 def test_the_threshold_is_a_quarter_of_a_cells_share_met_exactly():
     counts = torch.full((26, K), 10)
     generated = torch.zeros(26, K, dtype=torch.long)
