@@ -104,12 +104,12 @@ def newest_run(app: str, module: str, outputs: Path = Path("outputs")) -> Path:
         checkpoint = summary.parent / "checkpoints" / "last.ckpt"
         if checkpoint.is_file() and json.loads(summary.read_text())["status"] == "finished":
             config = summary.parent / "config.yaml"
-            if not config.is_file() or OmegaConf.load(config).get("module") == module:
+            if not config.is_file() or OmegaConf.select(OmegaConf.load(config), "module") == module:
                 found.append((summary.stat().st_mtime, checkpoint))
     if not found:
         raise FileNotFoundError(
-            f"no finished run of a {module} under {outputs / app}; train one with python -m {app}.train, or "
-            "name a checkpoint with ckpt_path=FILE"
+            f"no finished run of a {module} under {outputs / app}; train one with "
+            f"python -m {app}.train, or name a checkpoint with ckpt_path=FILE"
         )
     return max(found)[1]
 

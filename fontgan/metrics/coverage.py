@@ -38,14 +38,14 @@ def coverage(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESH
     return (counts * data.sum() >= threshold * drawn * data).double().sum()
 
 
-def wilson(counts: Tensor, drawn: int, z: float = Z) -> tuple[Tensor, Tensor]:
+def wilson(counts: Tensor, drawn: float, z: float = Z) -> tuple[Tensor, Tensor]:
     r"""Wilson score interval of each share :math:`n_c / N` (Wilson 1927).
 
     .. math:: \frac{n_c + z^2/2 \pm z \sqrt{n_c (N - n_c) / N + z^2 / 4}}{N + z^2}
 
     Args:
         counts: successes :math:`n_c`, shape (n,).
-        drawn: trials :math:`N`, at least 1.
+        drawn: trials :math:`N`, at least 1; of dependent ones their effective number.
         z: standard deviations; 1.96 gives 95 %.
 
     Returns:

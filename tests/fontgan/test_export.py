@@ -210,7 +210,7 @@ def test_without_a_run_it_is_the_one_that_ships(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(exporting, "SHIPPED", tmp_path / "ship" / "generator.safetensors")
-    with pytest.raises(FileNotFoundError, match="no finished run under outputs/fontgan"):
+    with pytest.raises(FileNotFoundError, match="no finished run of a gan under outputs/fontgan"):
         load_generator()
     export(conditional, tmp_path / "ship", ["safetensors"])
     cfg, model = load_generator()
