@@ -112,7 +112,7 @@ def test_a_checkpoint_is_measured_on_the_data_of_its_run(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "no finished run of a vae under outputs/drumvae; train one with python -m drumvae.train"),
+        ((), "no finished run of a vae under outputs/drumvae; train one with"),
         (("samples=none.npz",), "no samples at none.npz"),
         (("ckpt_path=a", "samples=b"), "name two things to measure"),
     ],

@@ -55,7 +55,7 @@ def test_anybodys_samples_are_measured_and_judged(half: Path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "no finished run of a gan under outputs/fontgan; train one with python -m fontgan.train"),
+        ((), "no finished run of a gan under outputs/fontgan; train one with"),
         (("samples=none.npz",), "no samples at none.npz"),
         (("samples=mine.npz", "ckpt_path=a.ckpt"), "name two things to measure"),
         (("ckpt_path=a.ckpt",), "no checkpoint at a.ckpt"),
