@@ -133,17 +133,20 @@ class CollapseVerdict(History):
             module.load_state_dict(self._healthy)
 
     def _since(self, lost: Sequence[str]) -> str:
-        """When each lost letter was lost, by the change point of its share."""
+        """When lost letters were lost, by the change points of their shares."""
         rows = [row["letters"] for row in self.history]
         if not rows:
             return ""
-        parts = []
+        groups: dict[str, str] = {}
         for letter in lost:
             at = self.onset(letter, rows, self.history[0]["drawn"])
             if at is not None:
                 # 0 is no change point: such a letter never was alive.
                 when = f"since epoch {self.history[at]['epoch']}" if at else "never alive"
-                parts.append(f"{letter} {when}")
+                groups[when] = groups.get(when, "") + letter
+        if len(groups.get("never alive", "")) == len(rows[0]):
+            return " (no letter was ever alive)"
+        parts = [f"{' '.join(letters)} {when}" for when, letters in groups.items()]
         return f" ({', '.join(parts)})" if parts else ""
 
     def _table(self) -> str:

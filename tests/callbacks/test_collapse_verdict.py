@@ -87,6 +87,13 @@ def test_it_says_since_when_a_letter_is_lost(run: Any, measure: Any):
         letters = {"letters/Q": q, "letters/X": x}
         callback.history.append({"epoch": 2 * (epoch + 1), "letters": letters, "drawn": 2000})
     assert callback._since("QX") == " (Q since epoch 8, X never alive)"
+    for row in callback.history:
+        row["letters"] = {"letters/Q": 0.001, "letters/X": 0.0, "letters/Z": 0.04}
+    assert callback._since("QX") == " (Q X never alive)"
+    assert callback._since("QXZ") == " (Q X never alive)"
+    for row in callback.history:
+        row["letters"]["letters/Z"] = 0.0
+    assert callback._since("QXZ") == " (no letter was ever alive)"
 
 
 def test_a_resumed_run_keeps_its_words(run: Any, measure: Any, tmp_path: Path):
