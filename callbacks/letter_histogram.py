@@ -26,6 +26,7 @@ class LetterHistogram(History):
       _target_: callbacks.letter_histogram.LetterHistogram
       every_n_epochs: 1      # as in mode_coverage, which must come first
       threshold: 0.25        # a letter lives from this part of its fair share on
+      misread: 0.08          # and above this part of the commonest letter's share
     ```
 
     Writes `figures/letter_histogram.png` (bars of the last measured epoch, at the end of the test)
@@ -37,9 +38,11 @@ class LetterHistogram(History):
         fair: share of each letter in the validation data, in the order of the alphabet.
     """
 
-    def __init__(self, every_n_epochs: int = 1, threshold: float = 0.25) -> None:
+    def __init__(
+        self, every_n_epochs: int = 1, threshold: float = 0.25, misread: float = 0.08
+    ) -> None:
         super().__init__(every_n_epochs)
-        self.threshold = threshold
+        self.threshold, self.misread = threshold, misread
         self.fair: list[float] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -74,7 +77,7 @@ class LetterHistogram(History):
     def _draw_bars(
         self, trainer: Trainer, shares: list[float], fair: list[float], when: str
     ) -> None:
-        alive = living(shares, fair, self.threshold)
+        alive = self._living(shares, fair)
         places = np.arange(len(shares))
         with drawing(trainer, "letter_histogram", width=11, height=5) as figure:
             axes = figure.subplots()
@@ -118,7 +121,7 @@ class LetterHistogram(History):
         epochs = [row["epoch"] for row in self.history]
         fair = np.array(self.fair)
         shares = np.array([row["shares"] for row in self.history])
-        alive = np.array([living(row, self.fair, self.threshold) for row in shares]).T
+        alive = np.array([self._living(row, self.fair) for row in shares]).T
         relative = np.ma.masked_where(~alive, (shares / fair).T)
         births, deaths = turns(alive)
         # Each epoch fills the time since the one measured before it.
@@ -182,9 +185,12 @@ class LetterHistogram(History):
             epoch=trainer.current_epoch,
         )
 
+    def _living(self, shares: Any, fair: Any) -> np.ndarray:
+        return living(shares, fair, self.threshold, self.misread)
+
     def _log_table(self, trainer: Trainer, shares: list[float], fair: list[float]) -> None:
-        lives = living(shares, fair, self.threshold).tolist()
-        past = np.array([living(row["shares"], self.fair, self.threshold) for row in self.history])
+        lives = self._living(shares, fair).tolist()
+        past = np.array([self._living(row["shares"], self.fair) for row in self.history])
         epochs_alive = past.mean(axis=0).tolist() if len(past) else [None] * len(shares)
         log_table(
             trainer,
@@ -216,10 +222,12 @@ def fair_shares(trainer: Trainer, split: str, classes: int) -> list[float]:
     return (np.bincount(letters, minlength=classes) / len(letters)).tolist()
 
 
-def living(shares: Any, fair: list[float], threshold: float) -> np.ndarray:
-    """Which letters reach the threshold, as in `coverage/letters`, bool (letters,)."""
+def living(shares: Any, fair: Any, threshold: float = 0.25, misread: float = 0.08) -> np.ndarray:
+    """Which letters are alive, as in `coverage/letters`, bool (letters,)."""
+    relative = np.asarray(shares) / np.asarray(fair)
     # Logged values are float32: a share right on the threshold must not fall below it.
-    return np.asarray(shares) >= threshold * np.asarray(fair) * (1 - 1e-6)
+    often = relative >= threshold * (1 - 1e-6)
+    return often & (relative > misread * relative.max() * (1 + 1e-6))
 
 
 def turns(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ class Measure(Protocol):
     """Measures of images, floats in [0, 1], with their floor (noise) and ceiling (real glyphs)."""
 
     def __call__(self, images: Tensor, judge: Any, reference: Any, whole: bool) -> Values: ...
-    def memory(self, images: Tensor, training: Any, reference: Any) -> Values: ...
+    def memory(self, images: Tensor, judge: Any, training: Any, reference: Any) -> Values: ...
     def floor(self, n: int, judge: Any, reference: Any) -> Values: ...
     def ceiling(self, n: int, judge: Any, source: Any, reference: Any) -> Values: ...
 
@@ -80,7 +80,9 @@ class ModeCoverage(History):
         reference = data.reference("test")
         images = draw(pl_module, n, self.seed)
         values = self._values(images, data.judge, reference, whole=True)
-        values |= self.measure.memory(images.float() / 255, data.reference("train"), reference)
+        values |= self.measure.memory(
+            images.float() / 255, data.judge, data.reference("train"), reference
+        )
         pl_module.log_dict(values, sync_dist=True)
         if not self.floor:
             source = data.reference("validate")

@@ -108,9 +108,8 @@ CASES: dict[str, Case] = {
     ),
     "one letter at 60 %": Case(
         planted.favourite, ("collapsed",),
-        ("coverage/entropy", "coverage/total_variation", "neighbours/clipped_coverage",
-         *_DISTANCES, "vendi/judge"),
-        ("coverage/letters", "neighbours/recall", HASH),
+        (*_LETTERS, *_DISTANCES, "neighbours/clipped_coverage", "vendi/judge"),
+        ("neighbours/recall", HASH),
         ("coverage/accepted", "neighbours/ties", "neighbours/clipped_density"),
     ),
     "one typeface": Case(
@@ -224,7 +223,7 @@ class Gauntlet:
         if case.errors:
             judge = planted.Erring(self.judge, case.errors, seed)
         values = self.measures(pictures, judge, self.reference, whole=self.whole)
-        return values | self.measures.memory(pictures, self.training, self.reference)
+        return values | self.measures.memory(pictures, judge, self.training, self.reference)
 
     def run(self, case: Case, seed: int) -> Outcome:
         """One case, planted anew."""

@@ -13,6 +13,7 @@ from fontgan.metrics.collected import Collected
 from fontgan.metrics.confusion import Shares, confusion, true_shares
 from fontgan.metrics.coverage import (
     LetterCoverage,
+    alive,
     certain,
     corrected_divergence,
     coverage,
@@ -24,7 +25,7 @@ from fontgan.metrics.coverage import (
 from fontgan.metrics.frechet import frechet_distance, moments
 from fontgan.metrics.kernel import kernel_distance
 from fontgan.metrics.measures import LetterMeasures
-from fontgan.metrics.memory import closer, nearest_distances
+from fontgan.metrics.memory import closer, closer_by_letter, nearest_distances
 from fontgan.metrics.neighbours import Neighbours, balls, neighbours
 from fontgan.metrics.strokes import letter_strokes, strokes, survival_correlation
 from fontgan.metrics.styles import StyleCoverage, Styles, style_coverage, styles
@@ -41,10 +42,12 @@ __all__ = [
     "StyleCoverage",
     "Styles",
     "Support",
+    "alive",
     "balls",
     "bins",
     "certain",
     "closer",
+    "closer_by_letter",
     "confusion",
     "corrected_divergence",
     "coverage",

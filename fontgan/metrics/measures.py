@@ -16,7 +16,7 @@ from fontgan.metrics.coverage import LetterCoverage
 from fontgan.metrics.frechet import Moments, frechet_distance, moments
 from fontgan.metrics.hash import hash_coverage
 from fontgan.metrics.kernel import kernel_distance
-from fontgan.metrics.memory import closer, nearest_distances
+from fontgan.metrics.memory import closer_by_letter, nearest_distances
 from fontgan.metrics.neighbours import Balls, balls, neighbours
 from fontgan.metrics.styles import Styles, style_coverage, styles
 from fontgan.metrics.vendi import vendi_score
@@ -124,27 +124,33 @@ class LetterMeasures:
         return values | self._diversity(images, reading, known) if whole else values
 
     @torch.no_grad()
-    def memory(self, images: Tensor, training: GlyphSet, reference: GlyphSet) -> dict[str, float]:
+    def memory(
+        self, images: Tensor, judge: Judge, training: GlyphSet, reference: GlyphSet
+    ) -> dict[str, float]:
         """How near samples lie to training glyphs, beside unseen real ones.
 
         Args:
             images: float in [0, 1], ink bright, shape (n, 1, height, width).
+            judge: says which letter each is, as in a call.
             training: what the generator was trained on.
             reference: unseen real glyphs.
 
         Returns:
             `memory/nearest` and `memory/real`, median distances of samples and of unseen glyphs to
             their nearest training glyph, and `memory/closer`, the chance that a sample's distance
-            is the smaller one.
+            is smaller than that of an unseen glyph of the same letter.
         """
+        images = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         known = training.images.to(images.device).float() / 255
-        unseen = reference.images[self._shuffled(len(reference.images))[: len(images)]]
-        drawn = nearest_distances(images.nan_to_num(), known)
+        chosen = self._shuffled(len(reference.images))[: len(images)]
+        unseen, letters = reference.images[chosen], reference.letters[chosen]
+        drawn = nearest_distances(images, known)
         real = nearest_distances(unseen.to(images.device).float() / 255, known)
+        read = judge.to(images.device).read(images).letter
         return {
             "memory/nearest": drawn.median().item(),
             "memory/real": real.median().item(),
-            "memory/closer": closer(drawn, real),
+            "memory/closer": closer_by_letter(drawn, read, real, letters.to(images.device)),
         }
 
     def floor(self, n: int, judge: Judge, reference: GlyphSet) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 A generator that returns its training set wins every other measure. It is caught by how near its
 samples lie to training glyphs, beside how near unseen real glyphs lie (Meehan et al. 2020, "A
-Non-Parametric Test to Detect Data-Copying in Generative Models", section 3, without the cells).
+Non-Parametric Test to Detect Data-Copying in Generative Models", section 3). The cells of that test
+are letters: any I lies near some training glyph, and a generator of nothing but I copies none.
 """
 
 import torch
@@ -36,6 +37,27 @@ def nearest_distances(images: Tensor, training: Tensor, block: int = 500) -> Ten
         nearest = (energy - 2 * part @ known.T).argmin(1)
         parts.append((part - known[nearest]).square().mean(1).sqrt())
     return torch.cat(parts) if parts else torch.empty(0)
+
+
+def closer_by_letter(
+    distances: Tensor, letters: Tensor, others: Tensor, their_letters: Tensor
+) -> float:
+    """`closer` within each letter, averaged over samples.
+
+    Args:
+        distances: of the samples, shape (n,).
+        letters: what each was read as, shape (n,); one of which there is no unseen glyph (-1 where
+            the judge refused) is compared with all of them.
+        others: of unseen real glyphs, shape (m,).
+        their_letters: of those, shape (m,).
+    """
+    total = 0.0
+    for letter in letters.unique():
+        mine, alike = letters == letter, their_letters == letter
+        total += float(mine.sum()) * closer(
+            distances[mine], others[alike] if alike.any() else others
+        )
+    return total / len(distances)
 
 
 def closer(distances: Tensor, others: Tensor) -> float:

@@ -71,10 +71,12 @@ def test_letters_stand_at_the_epoch_they_were_drawn_in(
     letters = table(tmp_path, "letters")
     assert letters["columns"] == ["letter", "share", "fair share", "alive", "epochs alive"]
     assert [row[0] for row in letters["data"]] == list(ALPHABET)
-    for letter, share, fair, alive, _ in letters["data"]:
+    for letter, share, fair, _, _ in letters["data"]:
         assert share == pytest.approx(float(trainer.callback_metrics[f"letters/{letter}"]))
-        assert (fair, alive) == (1 / 26, bool(living(share, [fair], 0.25)))
-    lived = [[living([s], [1 / 26], 0.25)[0] for s in row["shares"]] for row in histogram.history]
+        assert fair == 1 / 26
+    alive = living([row[1] for row in letters["data"]], [1 / 26] * 26)
+    assert [row[3] for row in letters["data"]] == alive.tolist()
+    lived = [living(row["shares"], [1 / 26] * 26) for row in histogram.history]
     for column, (*_, part) in enumerate(letters["data"]):
         assert part == pytest.approx(sum(row[column] for row in lived) / 3)
 

@@ -5,7 +5,7 @@ import torch
 from scipy.stats import entropy as scipy_entropy
 
 from fontgan import LETTERS
-from fontgan.metrics.coverage import LetterCoverage, coverage, divergence, entropy
+from fontgan.metrics.coverage import LetterCoverage, alive, coverage, divergence, entropy
 
 UNIFORM = torch.full((26,), 65)
 
@@ -49,6 +49,18 @@ def test_the_threshold_is_exact_and_closed(count: int, letters: int):
     """25 of 2,600 samples are exactly a quarter of a fair share of 1/26."""
     counts = torch.full((26,), count)
     assert coverage(counts, 2600, UNIFORM) == letters
+
+
+def test_a_letter_that_another_may_be_read_as_is_not_alive():
+    """Of 1,000 samples 36 read as O are a fair share, and next to 930 of Q they are none."""
+    counts = torch.zeros(26, dtype=torch.long)
+    o, q = LETTERS.index("O"), LETTERS.index("Q")
+    counts[q], counts[o] = 930, 36
+    assert alive(counts, 1000, UNIFORM).nonzero().flatten().tolist() == [q]
+    counts[q] = 449  # 36 is more than eight of each hundred of them
+    assert alive(counts, 1000, UNIFORM).nonzero().flatten().tolist() == [o, q]
+    counts[q] = 450  # and now no more than that
+    assert coverage(counts, 1000, UNIFORM) == 1
 
 
 def test_junk_lowers_coverage():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
-from fontgan.metrics.memory import closer, nearest_distances
+from fontgan.metrics.memory import closer, closer_by_letter, nearest_distances
 
 
 def test_copies_are_at_distance_zero_and_a_known_shift_at_its_size():
@@ -29,6 +29,24 @@ def test_closer_is_the_mann_whitney_statistic():
     assert closer(near, far) == pytest.approx(statistic, abs=1e-9)
     assert closer(near, near) == pytest.approx(0.5, abs=1e-9)
     assert closer(torch.zeros(5), far + 1) == 1
+
+
+def test_a_letter_is_compared_with_its_like():
+    """A narrow letter lies near everything; drawing it alone is no copying."""
+    generator = torch.Generator().manual_seed(3)
+    narrow, wide = torch.rand(2, 400, generator=generator) * torch.tensor([[0.1], [1.0]]) + 0.05
+    others, letters = torch.cat([narrow, wide]), torch.arange(2).repeat_interleave(400)
+    assert closer(narrow, others) > 0.7
+    drawn = torch.zeros(400, dtype=torch.long)
+    assert closer_by_letter(narrow, drawn, others, letters) == pytest.approx(0.5, abs=1e-9)
+    # A quarter copies, the rest like unseen ones of theirs: 1/4 + 3/4 of a half.
+    distances = torch.cat([torch.zeros(100), narrow[:300], torch.zeros(100), wide[:300]])
+    halves = 0.25 + 0.375 * (closer(narrow[:300], narrow) + closer(wide[:300], wide))
+    found = closer_by_letter(distances, letters, others, letters)
+    assert found == pytest.approx(halves, abs=1e-9)
+    # What is no letter has no like: all unseen ones are compared.
+    refused = torch.full((400,), -1)
+    assert closer_by_letter(narrow, refused, others, letters) == closer(narrow, others)
 
 
 def test_other_sizes_and_an_empty_training_set_are_refused():
