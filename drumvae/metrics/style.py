@@ -70,13 +70,17 @@ def style_information(q: Gaussian, z: Tensor, styles: Tensor) -> float:
         z: one draw from each, same shape.
         styles: labels, shape (n,). A bar does not vouch for itself.
     """
-    density = pairwise(z, q)
-    density.fill_diagonal_(-torch.inf)
-    same = styles[:, None] == styles[None]
     shares = torch.stack([(styles == s).float().mean() for s in styles.unique()])
-    own = density.masked_fill(~same, -torch.inf).logsumexp(1) - (same.sum(1) - 1).clamp(min=1).log()
-    every = density.logsumexp(1) - math.log(max(1, len(z) - 1))
-    found = float((own - every)[own.isfinite()].mean())
+    parts = []
+    for rows in torch.arange(len(z)).split(500):
+        density = pairwise(z[rows], q)
+        density[torch.arange(len(rows)), rows] = -torch.inf
+        same = styles[rows, None] == styles[None]
+        own = density.masked_fill(~same, -torch.inf).logsumexp(1)
+        own -= (same.sum(1) - 1).clamp(min=1).log()
+        every = density.logsumexp(1) - math.log(max(1, len(z) - 1))
+        parts.append((own - every)[own.isfinite()])
+    found = float(torch.cat(parts).mean())
     entropy = float(-(shares * shares.log()).sum())
     return min(max(found, 0.0), entropy)
 
