@@ -1,6 +1,5 @@
 """Can this checkpoint go on in this run? Asked before anything in a run directory is touched."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from lightning import LightningModule
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.run_summary import model_name
+from conf.finished import newest_checkpoint
 
 FULL_STATE = ("state_dict", "optimizer_states", "loops", "epoch")
 
@@ -99,19 +99,13 @@ def newest_run(app: str, module: str, outputs: Path = Path("outputs")) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    found = []
-    for summary in (outputs / app).rglob("summary.json"):
-        checkpoint = summary.parent / "checkpoints" / "last.ckpt"
-        if checkpoint.is_file() and json.loads(summary.read_text())["status"] == "finished":
-            config = summary.parent / "config.yaml"
-            if not config.is_file() or OmegaConf.select(OmegaConf.load(config), "module") == module:
-                found.append((summary.stat().st_mtime, checkpoint))
-    if not found:
+    found = newest_checkpoint(outputs / app, lambda config: config["module"] == module)
+    if found is None:
         raise FileNotFoundError(
             f"no finished run of a {module} under {outputs / app}; train one with "
             f"python -m {app}.train, or name a checkpoint with ckpt_path=FILE"
         )
-    return max(found)[1]
+    return found
 
 
 def restored(path: Path) -> tuple[DictConfig, LightningModule]:

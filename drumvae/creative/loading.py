@@ -1,17 +1,15 @@
 """Which model makes the grooves, and what it knows of the styles: found, read and kept."""
 
 import hashlib
-import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from platformdirs import user_cache_path
 
+from conf.finished import newest_checkpoint
 from drumvae.bars import Bars
 from drumvae.creative import kept
 from drumvae.creative.styles import Styles
@@ -96,24 +94,7 @@ def newest(module: str) -> Path | None:
     Args:
         module: the `_target_` of the model, as in `drumvae.vae.HierarchicalVAE`.
     """
-    found = ((checkpoint.stat().st_mtime, checkpoint) for checkpoint in _finished(module))
-    return max(found, default=(0.0, None))[1]
-
-
-def _finished(module: str) -> Iterator[Path]:
-    for summary in OUTPUTS.rglob("summary.json"):
-        run = summary.parent
-        checkpoint, config = run / "checkpoints" / "last.ckpt", run / "config.yaml"
-        if not checkpoint.is_file() or not config.is_file():
-            continue
-        try:
-            told = json.loads(summary.read_text(encoding="utf-8"))
-            settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-            fits = settings[settings["module"]]["_target_"] == module
-        except (yaml.YAMLError, KeyError, TypeError, OSError, ValueError):
-            continue  # Somebody else's folder, or a run that is being written.
-        if fits and told.get("status") == "finished":
-            yield checkpoint
+    return newest_checkpoint(OUTPUTS, lambda config: config[config["module"]]["_target_"] == module)
 
 
 def instantiated(config: Any) -> Any:
