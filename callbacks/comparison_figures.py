@@ -4,6 +4,7 @@ What they show is decided by the columns that the runs have, whatever the domain
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -112,8 +113,14 @@ def seed_dots(found: Comparison) -> list[Picture]:
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.margins(x=0.08)
             sentence = leading_sentence(found, measure)
-            pictures.append(Picture(png(figure), f"Seeds' {measure}. {sentence}", sentence, True))
+            alt, name = f"Seeds' {measure}. {sentence}", f"seeds_{file_name(measure)}"
+            pictures.append(Picture(png(figure), alt, sentence, half=True, name=name))
     return pictures
+
+
+def file_name(measure: str) -> str:
+    """A measure's name as part of a file's."""
+    return re.sub(r"[^\w.-]+", "_", measure)
 
 
 def _draw_seeds(axes: Axes, place: int, outcome: Outcome, look: Look) -> None:
@@ -168,7 +175,8 @@ def _curve_picture(found: Comparison, column: str, drawn: Mapping[str, Curves]) 
         figure.legend(loc="outside lower left", ncols=2, fontsize=10)
         sentence = _curve_sentence(drawn, better)
         alt = f"{column} over epochs, mean and range of the seeds of {', '.join(drawn)}. {sentence}"
-        return Picture(png(figure), alt, sentence, half=True)
+        name = f"curve_{file_name(column)}"
+        return Picture(png(figure), alt, sentence, half=True, name=name)
 
 
 def _curve_sentence(drawn: Mapping[str, Curves], better: str) -> str:

@@ -73,7 +73,7 @@ def kl_maps(found: Comparison) -> Picture | None:
             f"number a dimension has means nothing), then averaged over seeds{selection(found)}."
         )
         alt = f"KL of latent dimensions over epochs. {sentence}"
-        return Picture(png(figure), alt, caption, turned=False)
+        return Picture(png(figure), alt, caption, turned=False, name="latent_dimensions")
 
 
 def _draw_levels(axes: Axes, levels: dict[str, Level]) -> QuadMesh:
@@ -164,9 +164,8 @@ def likelihood_map(found: Comparison) -> Picture | None:
         figure.legend(loc="outside lower left", ncols=4, fontsize=10)
         sentence = _likelihood_sentence({k: where.mean(0) for k, where in points.items()}, measure)
         caption = f"{sentence} A marker is a run{selection(found)}."
-        return Picture(
-            png(figure), f"{measure} on information, a marker a run. {sentence}", caption
-        )
+        alt = f"{measure} on information, a marker a run. {sentence}"
+        return Picture(png(figure), alt, caption, name="likelihood_on_information")
 
 
 def _likelihood_sentence(means: dict[str, Floats], measure: str) -> str:

@@ -51,7 +51,8 @@ def survival_map(found: Comparison) -> Picture | None:
             f"{sentence} A letter is alive from {ALIVE:.0%} of its fair share of all samples on; a "
             f"number is red where it ends below that, or never was alive{selection(found)}."
         )
-        return Picture(png(figure), f"Survival of letters by variant. {sentence}", caption)
+        alt = f"Survival of letters by variant. {sentence}"
+        return Picture(png(figure), alt, caption, name="letter_survival")
 
 
 def epochs_alive(run: RunDirectory, letters: Sequence[str]) -> Floats:

@@ -24,12 +24,15 @@ HOW = (
 )
 
 
-def comparison_page(found: Comparison, command: str) -> str:
-    """Render a comparison as one HTML file.
+def comparison_page(found: Comparison, command: str) -> tuple[str, dict[str, bytes]]:
+    """Render a comparison as one HTML file, and its pictures for slides and papers.
 
     Args:
         found: what was compared.
         command: that made it, to be shown.
+
+    Returns:
+        The page; its pictures as PNG, by name without suffix.
     """
     lead = " ".join(leading_sentence(found, measure) for measure in list(found.headline)[:2])
     summary = found.first.summary
@@ -39,7 +42,10 @@ def comparison_page(found: Comparison, command: str) -> str:
         "judge": str(summary.get("judge") or "–"),
         "command": Code(command),
     }
-    return page(title(found), lead, facts, _sections(found))
+    sections = _sections(found)
+    parts = [part for section in sections for part in section.parts]
+    pictures = {part.name: part.png for part in parts if isinstance(part, Picture)}
+    return page(title(found), lead, facts, sections), pictures
 
 
 def _sections(found: Comparison) -> list[Section]:

@@ -39,6 +39,7 @@ class Picture:
         half: two of these share a row.
         turned: for a reader in the dark it is turned over, white to black; not for colour scales,
             of which dark ends would shine.
+        name: of a file of its own, without suffix; empty where it has none.
     """
 
     png: bytes
@@ -46,6 +47,7 @@ class Picture:
     caption: str = ""
     half: bool = False
     turned: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True)

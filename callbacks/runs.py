@@ -68,7 +68,7 @@ def report(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Compare runs: a table on the screen; a page, CSV, Markdown and LaTeX in a folder."""
+    """Compare runs: a table on the screen; a page, figures, CSV, Markdown, LaTeX in a folder."""
     from rich.console import Console
 
     from callbacks.atomic import write_atomically
@@ -83,14 +83,16 @@ def compare(options: argparse.Namespace) -> None:
         command += f" --baseline {shlex.quote(options.baseline)}"
     if options.by:
         command += f" --by {shlex.join(options.by)}"
-    written = {
-        "compare.html": comparison_page(found, command),
+    page, pictures = comparison_page(found, command)
+    written: dict[str, str | bytes] = {
+        "compare.html": page,
         "compare.csv": csv_table(found),
         "compare.md": markdown(found),
         "compare.tex": latex(found),
+        **{f"figures/{name}.png": png for name, png in pictures.items()},
     }
-    for name, text in written.items():
-        write_atomically(out / name, text)
+    for name, content in written.items():
+        write_atomically(out / name, content)
     console = Console()
     width = console.width if console.is_terminal else PIPED
     console = Console(width=width, highlight=False)
@@ -101,7 +103,9 @@ def compare(options: argparse.Namespace) -> None:
         console.print(f"left out: {each.path}: {each.reason}", markup=False, soft_wrap=True)
     if len(found.left_out) > MOST:
         console.print(f"left out: {len(found.left_out) - MOST} more, named on the page")
-    console.print(f"{out / 'compare.html'} (and .csv, .md, .tex)", markup=False, soft_wrap=True)
+    console.print(
+        f"{out / 'compare.html'} (and .csv, .md, .tex, figures/)", markup=False, soft_wrap=True
+    )
 
 
 def _folder(runs: Sequence[Path], app: str) -> Path:

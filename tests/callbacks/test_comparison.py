@@ -240,10 +240,15 @@ class Page(HTMLParser):
 
 def test_the_page_says_what_was_found_and_loads_nothing(sweep: Path, write: Write):
     write("sweep/20", "<script>", 0, {"coverage/letters": 26.0}, status="failed", error="<b>")
-    page = Page(comparison_page(compare([sweep]), "python -m callbacks.runs compare sweep"))
+    text, pictures = comparison_page(compare([sweep]), "python -m callbacks.runs compare sweep")
+    page = Page(text)
     assert all(source.startswith(("data:", "#")) for source in page.sources)
     assert "fixed is best with a mean of 25.75 (4 seeds), vanilla is worst with 17.8" in page.words
     assert "failed: <b>" in page.words
     # Dots of two headline measures, survival of the one letter; no column for a curve.
     assert len(page.alts) == 3
     assert all(page.alts)
+    assert sorted(pictures) == [
+        "letter_survival", "seeds_coverage_kl", "seeds_coverage_letters",
+    ]  # fmt: skip
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())

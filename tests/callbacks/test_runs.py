@@ -91,8 +91,8 @@ def test_a_comparison_leaves_four_files_and_names_them(
     main(["compare", str(outputs)])
     out, _ = capsys.readouterr()
     written = sorted(path.name for path in (outputs / "compare").iterdir())
-    assert written == [f"compare.{kind}" for kind in ("csv", "html", "md", "tex")]
-    assert f"{outputs / 'compare' / 'compare.html'} (and .csv, .md, .tex)" in out
+    assert written == [*(f"compare.{kind}" for kind in ("csv", "html", "md", "tex")), "figures"]
+    assert f"{outputs / 'compare' / 'compare.html'} (and .csv, .md, .tex, figures/)" in out
     assert f"left out: {outputs / 'failed'}: failed: no memory" in out
     assert "name=" not in out
     assert "new-recipe" in out
