@@ -17,8 +17,8 @@ from scipy import ndimage
 
 from fontgan import LETTERS
 from fontgan.fontfile import FontReport, specimen, write_font, write_svg
-from fontgan.outlines import overlap
 from fontgan.rendering import draw_alphabet
+from fontgan.tracing import overlap
 
 DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 BASIC = ImageFont.Layout.BASIC

@@ -8,7 +8,7 @@ from shapely import Polygon
 from shapely.geometry import Point
 
 from fontgan import LETTERS
-from fontgan.outlines import Contour, Outline, fidelity, overlap, sharpened, trace
+from fontgan.tracing import Contour, Outline, fidelity, overlap, sharpened, trace
 from fontgan.typefaces import Typefaces
 
 Picture = NDArray[np.float64]
