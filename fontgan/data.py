@@ -87,7 +87,7 @@ class GlyphData(LightningDataModule):
     @cached_property
     def judge(self) -> Judge:
         """The judge that belongs to this data: shipped, cached, or trained now and cached."""
-        path = self.cache / "judges" / f"{self.fingerprint}-{self.size}.safetensors"
+        path = self.cache / "judges" / f"{self.fingerprint}-{self.size}-grained.safetensors"
         for candidate in (BUILTIN_JUDGE, path):
             if candidate.is_file():
                 try:

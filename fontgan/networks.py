@@ -153,6 +153,9 @@ class Generator(nn.Module):
         mode_scale: standard deviation of its rows at the start, where the Gaussian part has 1.
         width: channels at a quarter of the side; half of the side has half of them.
         blocks: residual blocks at each of the two sides.
+        translate: draw two layers, and move one of them by a vector that the style gives, before
+            they are added (a spatial transformer: Jaderberg et al. 2015): for letters that lie
+            anywhere in the picture, so that each need not be learned again at each place.
     """
 
     def __init__(
@@ -164,6 +167,7 @@ class Generator(nn.Module):
         mode_scale: float = 0.7,
         width: int = 64,
         blocks: int = 1,
+        translate: bool = False,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this generator")
@@ -179,8 +183,12 @@ class Generator(nn.Module):
         self.low = nn.ModuleList(_GeneratorBlock(width, 128) for _ in range(blocks))
         self.up = _conv(width, 4 * half, 1)
         self.high = nn.ModuleList(_GeneratorBlock(half, 128) for _ in range(blocks))
-        self.out = _conv(half, 4 * channels, gain=0.5)
+        self.out = _conv(half, 4 * channels * (2 if translate else 1), gain=0.5)
         self.width = width
+        self.place = nn.Linear(128, 2) if translate else None
+        if self.place is not None:
+            nn.init.normal_(self.place.weight, std=0.2 / math.sqrt(128))
+            nn.init.zeros_(self.place.bias)
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal coordinates, then a one-hot choice: shape (n, dimensions)."""
@@ -200,7 +208,11 @@ class Generator(nn.Module):
         x = F.pixel_shuffle(self.up(F.leaky_relu(x, SLOPE)), 2)
         for block in self.high:
             x = block(x, style)
-        return torch.tanh(F.pixel_shuffle(self.out(F.leaky_relu(x, SLOPE)), 2))
+        x = F.pixel_shuffle(self.out(F.leaky_relu(x, SLOPE)), 2)
+        if self.place is not None:
+            still, moved = x.chunk(2, 1)
+            x = still + translated(moved, self.place(style))
+        return torch.tanh(x)
 
 
 class _DiscriminatorBlock(nn.Module):
@@ -251,6 +263,18 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)).squeeze(1)
+
+
+def translated(x: Tensor, shift: Tensor) -> Tensor:
+    """Pictures moved right and down, with zeros where nothing comes in, bilinear between pixels.
+
+    Args:
+        x: shape (n, channels, h, w).
+        shift: right and down, in halves of the side, shape (n, 2).
+    """
+    unmoved = torch.eye(2, device=x.device, dtype=x.dtype).expand(len(x), 2, 2)
+    grid = F.affine_grid(torch.cat([unmoved, -shift[:, :, None]], 2), list(x.shape), False)
+    return F.grid_sample(x, grid, align_corners=False)
 
 
 def minibatch_deviation(x: Tensor, group: int) -> Tensor:
