@@ -22,6 +22,7 @@ from fontgan.judge_training import (
     disturbed,
     expected_calibration_error,
     figures,
+    grained,
     junk_batch,
     main,
     train,
@@ -349,6 +350,23 @@ def test_junk_batches_of_any_size(n: int, unseen: GlyphSet):
     for seed in range(6):
         junk = junk_batch(glyphs, letters, near, Generator().manual_seed(seed))
         assert junk.shape == glyphs.shape and junk.min() >= 0 and junk.max() <= 1
+
+
+def test_noise_tells_nothing_of_what_is_under_it():
+    """Faint noise of any picture may go and may come, whatever it is a picture of."""
+    generator = torch.Generator().manual_seed(0)
+    ink = (torch.rand(400, 1, 28, 28, generator=generator) < 0.1).float() * 0.8
+    noisy = (ink + 0.02 * torch.randn(ink.shape, generator=generator)).clamp(0, 1)
+    paper = ink == 0
+    for pictures in (ink, noisy):
+        shown = grained(pictures, generator)
+        assert shown.min() >= 0 and shown.max() <= 1
+        spread = torch.stack(
+            [picture[mask].std() for picture, mask in zip(shown, paper, strict=True)]
+        )
+        assert (spread == 0).float().mean() > 0.1  # clean ones
+        assert (spread > 0.015).float().mean() > 0.2  # and noisy ones, from clean pictures too
+        assert shown[~paper].mean() > 0.7
 
 
 def test_disturbed_letters_are_still_those_letters(shipped: Judge, unseen: GlyphSet):

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from fontgan.networks import (
@@ -11,6 +12,7 @@ from fontgan.networks import (
     ReportDiscriminator,
     ReportGenerator,
     minibatch_deviation,
+    translated,
 )
 
 
@@ -141,6 +143,36 @@ def test_the_reports_dropout_drops_whole_channels_and_only_in_training():
 
 
 # The faster pair.
+
+
+def test_translation_moves_right_and_down_and_lets_nothing_in():
+    x = torch.zeros(2, 1, 28, 28)
+    x[:, 0, 10, 12] = 1
+    moved = translated(x, torch.tensor([[2 / 14, 3 / 14], [-0.5 / 14, 0.0]]))
+    assert moved[0, 0, 13, 14] == pytest.approx(1, abs=1e-4)
+    assert moved[0].sum() == pytest.approx(1, abs=1e-4)
+    assert moved[1, 0, 10, 11:13].tolist() == pytest.approx([0.5, 0.5], abs=1e-4)
+    full = translated(torch.ones(1, 1, 28, 28), torch.tensor([[7 / 14, 0.0]]))
+    assert full[0, 0, 5].tolist() == pytest.approx([0.0] * 7 + [1.0] * 21, abs=1e-4)
+
+
+def test_a_generator_moves_one_of_its_layers_only():
+    torch.manual_seed(0)
+    generator = Generator(modes=0, translate=True)
+    z, kept = generator.latent(4), generator.place
+    assert kept is not None
+    with torch.no_grad():
+        kept.weight.zero_()
+        unmoved = generator(z).atanh()
+        kept.bias.copy_(torch.tensor([4 / 14, 0.0]))
+        moved = generator(z).atanh()
+        generator.out.weight[4:].zero_()  # the second layer, after the shuffle
+        generator.out.bias[4:].zero_()  # pyright: ignore
+        still = generator(z).atanh()
+    shifted = F.pad(unmoved - still, (4, 0))[..., :28]
+    assert torch.allclose(moved - still, shifted, atol=1e-3)
+    generator(z).sum().backward()
+    assert kept.weight.grad is not None and kept.weight.grad.isfinite().all()
 
 
 def test_minibatch_deviation_on_hand_made_numbers():
