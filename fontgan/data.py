@@ -20,6 +20,7 @@ from fontgan import cleaning, report_letters, typefaces
 from fontgan.batches import AlphabeticalBatches, EpochBatches, FaceBatches
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN as BUILTIN_JUDGE
+from fontgan.judge import REPORT as REPORT_JUDGE
 from fontgan.judge import Judge
 from fontgan.near_letters import NearLetters
 from fontgan.rendering import find_fonts
@@ -88,7 +89,7 @@ class GlyphData(LightningDataModule):
     def judge(self) -> Judge:
         """The judge that belongs to this data: shipped, cached, or trained now and cached."""
         path = self.cache / "judges" / f"{self.fingerprint}-{self.size}-grained.safetensors"
-        for candidate in (BUILTIN_JUDGE, path):
+        for candidate in (BUILTIN_JUDGE, REPORT_JUDGE, path):
             if candidate.is_file():
                 try:
                     judge = Judge.load(candidate)

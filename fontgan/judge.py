@@ -24,6 +24,7 @@ from fontgan import LETTERS
 from fontgan.networks import evaluating
 
 BUILTIN = Path(__file__).parent / "assets" / "judge.safetensors"
+REPORT = BUILTIN.with_name("judge_report.safetensors")  # of the course report's letters
 REFUSED = len(LETTERS)  # index of the 27th answer
 
 

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fontgan.glyphs import GlyphSet
-from fontgan.judge import BUILTIN, REFUSED, Judge
+from fontgan.judge import BUILTIN, REFUSED, REPORT, Judge
 from fontgan.junk import TRAINED, UNSEEN, blend, blurred, uniform
 from fontgan.near_letters import NearLetters
 
@@ -215,15 +215,39 @@ def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15
     return error
 
 
-def figures(judge: Judge, real: GlyphSet, near: NearLetters, seed: int = 1) -> dict[str, float]:
+def figures(
+    judge: Judge,
+    real: GlyphSet,
+    near: NearLetters,
+    seed: int = 1,
+    noise: float = 0.0,
+    floor: float = 0.0,
+) -> dict[str, float]:
     """The model card: what the judge does with unseen letters and with junk of every kind.
+
+    Args:
+        judge: to be measured.
+        real: letters that it was not trained on.
+        near: near-letters of other groups than it was trained on.
+        seed: of the junk and the noise.
+        noise: standard deviation of Gaussian noise on whatever it is shown.
+        floor: ink up to this much is taken off before.
 
     Returns:
         Shares: "accepted", "right" (of the accepted), "calibration" (ECE of the accepted), and
         "junk/KIND" accepted for each kind of junk and of near-letter.
     """
     generator = Generator().manual_seed(seed)
-    reading = judge.read(real.images)
+
+    def shown(images: Tensor) -> Tensor:
+        pictures = images.float() / 255 if images.dtype == torch.uint8 else images
+        if floor:
+            pictures = torch.where(pictures <= floor, torch.zeros_like(pictures), pictures)
+        if noise:
+            pictures = pictures + noise * torch.randn(pictures.shape, generator=generator)
+        return pictures.clamp(0, 1)
+
+    reading = judge.read(shown(real.images))
     taken = reading.letter >= 0
     right = reading.letter == real.letters
     table = {
@@ -236,29 +260,47 @@ def figures(judge: Judge, real: GlyphSet, near: NearLetters, seed: int = 1) -> d
         taken = []
         for part in chosen[:2000].split(250):
             pictures = make(real.images[part].float() / 255, real.letters[part], generator)
-            taken.append(judge.read(pictures).letter >= 0)
+            taken.append(judge.read(shown(pictures)).letter >= 0)
         table[f"junk/{kind}"] = float(torch.cat(taken).float().mean())
     if len(near.characters):
         images = _sized(torch.from_numpy(near.glyphs)[:, None], judge.size)
-        taken = judge.read(images).letter >= 0
+        taken = judge.read(shown(images)).letter >= 0
         for character in sorted(set(near.characters)):
             mine = torch.tensor([c == character for c in near.characters])
             table[f"junk/{character}"] = float(taken[mine].float().mean())
     return table
 
 
+def _letters(path: Path) -> tuple[dict[str, GlyphSet], str]:
+    """Three splits of typefaces, or of the course report's letters; and their fingerprint."""
+    if str(path) == "report":
+        from fontgan.data import ReportLetters
+
+        data = ReportLetters()
+        return data.sets(), data.fingerprint
+    from fontgan.typefaces import Typefaces
+
+    typefaces = Typefaces.load(path)
+    splits = ("train", "validate", "test")
+    return {split: GlyphSet.of(typefaces, split) for split in splits}, typefaces.fingerprint
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Command line of `python -m fontgan.judge`."""
     from fontgan.typefaces import BUILTIN as TYPEFACES
-    from fontgan.typefaces import Typefaces
 
     parser = argparse.ArgumentParser(
         prog="python -m fontgan.judge",
         description="Train the letter judge, or report how good it is.",
     )
     parser.add_argument("command", choices=["train", "report"])
-    parser.add_argument("--set", type=Path, default=TYPEFACES, help="typefaces (the built-in ones)")
-    parser.add_argument("--out", type=Path, default=BUILTIN, help="weights to write or to report")
+    parser.add_argument(
+        "--set",
+        type=Path,
+        default=TYPEFACES,
+        help="typefaces (the built-in ones), or `report`: the course report's letters",
+    )
+    parser.add_argument("--out", type=Path, help="weights to write or to report (the shipped ones)")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -267,21 +309,28 @@ def main(arguments: list[str] | None = None) -> None:
         help="noise on letters and junk alike, as judges of other data are trained; "
         "the shipped one was not",
     )
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="report: noise on what it is shown"
+    )
+    parser.add_argument(
+        "--floor", type=float, default=0.0, help="report: ink up to this much is taken off before"
+    )
     options = parser.parse_args(arguments)
+    out = options.out or (REPORT if str(options.set) == "report" else BUILTIN)
     try:
-        typefaces = Typefaces.load(options.set)
+        letters, fingerprint = _letters(options.set)
         if options.command == "train":
             train(
-                GlyphSet.of(typefaces, "train"),
-                GlyphSet.of(typefaces, "validate"),
+                letters["train"],
+                letters["validate"],
                 NearLetters.builtin("train"),
-                typefaces.fingerprint,
+                fingerprint,
                 options.steps,
                 seed=options.seed,
                 grain=options.grain,
-            ).save(options.out)
-        judge = Judge.load(options.out)
-        measured = figures(judge, GlyphSet.of(typefaces, "test"), NearLetters.builtin("test"))
+            ).save(out)
+        judge, near = Judge.load(out), NearLetters.builtin("test")
+        measured = figures(judge, letters["test"], near, noise=options.noise, floor=options.floor)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     table = Table(title=f"judge {judge.fingerprint}, on unseen groups")

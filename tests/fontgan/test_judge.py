@@ -1,6 +1,7 @@
 import copy
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from fontgan.cleaning import build
+from fontgan.data import ReportLetters
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN, Judge
 from fontgan.judge_training import (
@@ -426,6 +428,19 @@ def test_another_set_of_typefaces_trains_another_judge(
     printed = capsys.readouterr().out
     for name in ("accepted", "right", "calibration", "junk/blank", "junk/evenly"):
         assert name in printed
+
+
+def test_the_reports_letters_train_a_judge_that_is_found_by_their_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "judge.safetensors"
+    main(["train", "--set", "report", "--grain", "--out", str(out), "--steps", "2"])
+    assert Judge.load(out).data == ReportLetters().fingerprint
+    capsys.readouterr()
+    main(["report", "--set", "report", "--out", str(out), "--floor", "1"])  # nothing left to see
+    blank = float(re.search(r"junk/blank\s*│\s*([\d.]+)", capsys.readouterr().out).group(1))  # pyright: ignore
+    judge = Judge.load(out)
+    assert blank == float(judge.read(torch.zeros(1, 1, 28, 28)).letter[0] >= 0)
 
 
 def test_a_wrong_path_is_one_line(tmp_path: Path):
