@@ -100,7 +100,9 @@ class GlyphData(LightningDataModule):
                     return judge
         from fontgan.judge_training import train
 
-        rank_zero_info(f"Training a judge for this data, once (some minutes); it is kept in {path}")
+        rank_zero_info(
+            f"Training a judge for this data, once (a quarter of an hour on two cores); it is kept in {path}"
+        )
         judge = train(
             self.reference("train"),
             self.reference("validate"),
