@@ -101,7 +101,8 @@ class GlyphData(LightningDataModule):
         from fontgan.judge_training import train
 
         rank_zero_info(
-            f"Training a judge for this data, once (a quarter of an hour on two cores); it is kept in {path}"
+            "Training a judge for this data, once (a quarter of an hour on two cores); "
+            f"it is kept in {path}"
         )
         judge = train(
             self.reference("train"),
