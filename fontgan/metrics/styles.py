@@ -128,10 +128,9 @@ def style_coverage(
     own_alive = cells & (own >= threshold * counts * real) & (generated > 0)
     within = own_alive.sum(1) / cells.sum(1).clamp(min=1)
     entropy = _entropy(generated) / _entropy(real).clamp(min=1e-12)
-    weights = (counts / counts.sum()).flatten()
-    return StyleCoverage(
-        float(alive.sum() / cells.sum()), float(weights @ within.double()), float(weights @ entropy)
-    )
+    # Divided last: a mean of ones is 1, whatever the order in which it is summed.
+    means = (counts.flatten() @ torch.stack([within.double(), entropy], 1)) / counts.sum()
+    return StyleCoverage(float(alive.sum() / cells.sum()), *means.tolist())
 
 
 def _entropy(counts: Tensor) -> Tensor:
