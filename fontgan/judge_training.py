@@ -75,7 +75,7 @@ def grained(pictures: Tensor, generator: Generator) -> Tensor:
 
     Where all letters carry noise (`data=report`), and some junk does not, noise would tell them
     apart: a judge that was trained on such letters as they are refuses 92 % of them once their
-    noise is taken off, and all but 3 % of a generator's that draws none.
+    noise is taken off.
     """
     n = len(pictures)
     floor = uniform(generator, (n, 1, 1, 1), -0.08, 0.15).clamp(min=0)
