@@ -179,6 +179,6 @@ class Judge(nn.Module):
 
 
 if __name__ == "__main__":
-    from fontgan.judge_training import main
+    from fontgan.judge_card import main
 
     main()

@@ -19,16 +19,8 @@ from fontgan.cleaning import build
 from fontgan.data import ReportLetters
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN, REPORT, Judge
-from fontgan.judge_training import (
-    calibrate,
-    disturbed,
-    expected_calibration_error,
-    figures,
-    grained,
-    junk_batch,
-    main,
-    train,
-)
+from fontgan.judge_card import expected_calibration_error, figures, main
+from fontgan.judge_training import calibrate, disturbed, grained, junk_batch, train
 from fontgan.junk import TRAINED, UNSEEN, blend
 from fontgan.near_letters import NearLetters
 from fontgan.typefaces import BUILTIN as TYPEFACES
