@@ -257,8 +257,6 @@ class HierarchicalVAE(LightningModule):
     def _update_average(self) -> None:
         # Early on the average would be of random weights: its memory grows with the run.
         decay = min(self.decay, float((1 + self.batches) / (10 + self.batches)))
-        if not self.decay:
-            decay = 0.0
         pull = get_ema_multi_avg_fn(decay)
         pull(self._weights[1], self._weights[0], decay)
         own = zip(self.averaged.buffers(), self.networks.buffers(), strict=True)

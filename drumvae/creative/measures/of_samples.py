@@ -130,7 +130,7 @@ def novelty(setting: Setting) -> list[Row]:
 
     share = float(copies(made[:, 0].numpy() > 0).mean())
     limit = interval([Drawn(copies(real.hits), real.performances)])
-    return [Row("samples: copies of training bars", f"{share:.4f}", "1 (training bars)",
+    return [Row("samples: copies of training bars", f"{share:.2g}", "1 (training bars)",
                 str(limit), "at most the real rate", share <= limit.high)]  # fmt: skip
 
 
