@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from callbacks.comparable import some
 from callbacks.comparison import Comparison, Outcome
 from callbacks.figures import BLUE, GREEN, INK, ORANGE, SKY, VERMILION, styled_figure
-from callbacks.page import Picture, cell, png
+from callbacks.glance import cell
+from callbacks.page import Picture, png
 from callbacks.variants import Variant
 
 MOST = 12

@@ -17,7 +17,8 @@ from callbacks.comparable import final
 from callbacks.comparison import Comparison
 from callbacks.comparison_figures import curves, looks, selection, shown
 from callbacks.figures import BLUE, styled_figure
-from callbacks.page import Picture, cell, png
+from callbacks.glance import cell
+from callbacks.page import Picture, png
 from callbacks.variants import Variant
 
 Floats = NDArray[np.float64]

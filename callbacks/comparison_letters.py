@@ -11,7 +11,8 @@ from callbacks.comparable import final, some
 from callbacks.comparison import Comparison
 from callbacks.comparison_figures import selection, shown
 from callbacks.figures import BLUE, INK, VERMILION, styled_figure
-from callbacks.page import Picture, cell, png
+from callbacks.glance import cell
+from callbacks.page import Picture, png
 from callbacks.run_directory import RunDirectory
 
 Floats = NDArray[np.float64]

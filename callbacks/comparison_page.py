@@ -13,7 +13,8 @@ from callbacks.comparison_figures import (
 from callbacks.comparison_latents import kl_maps, likelihood_map
 from callbacks.comparison_letters import survival_map
 from callbacks.comparison_tables import title
-from callbacks.page import Code, Picture, Section, SortableTable, cell, page
+from callbacks.glance import cell
+from callbacks.page import Code, Picture, Section, SortableTable, page
 from callbacks.statistics import RESAMPLES, Estimate
 
 HOW = (

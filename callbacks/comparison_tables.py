@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from callbacks.comparison import Comparison, Outcome, cautions
-from callbacks.page import cell
+from callbacks.glance import cell
 from callbacks.statistics import Estimate
 
 ARROWS = {"max": " ↑", "min": " ↓", "": ""}

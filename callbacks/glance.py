@@ -1,9 +1,11 @@
-"""A run in a few words: format strings of the config, filled with what has been measured."""
+"""A run in a few words, and a number in a few digits, as pages and terminals show them."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+Cell = str | float | None
 
 
 class _Known(dict[str, float | str]):
@@ -48,6 +50,18 @@ def glance(texts: Sequence[str], values: Mapping[str, float | str | None]) -> st
                 "over measures, such as 'letters {coverage/letters:.0f}'"
             ) from error
     return " · ".join(filter(None, said))
+
+
+def cell(value: Cell) -> str:
+    """Write a value as a table shows it: four significant digits, large and whole numbers whole."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, str):
+        return value
+    whole = math.isfinite(value) and (float(value).is_integer() or abs(value) >= 1e5)
+    if whole and abs(value) < 1e9:
+        return f"{round(value):,}"
+    return f"{value:.4g}"
 
 
 def place(path: Path) -> str:

@@ -17,7 +17,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-Cell = str | float | None
+from callbacks.glance import Cell, cell
+
 TONES = {"good": "✓", "mixed": "◐", "bad": "✕", "unknown": "?"}
 """What a verdict's colour means, and the sign that says it without colour."""
 LONG = 28
@@ -175,18 +176,6 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white")
     return buffer.getvalue()
-
-
-def cell(value: Cell) -> str:
-    """Write a value as a table shows it: four significant digits, large and whole numbers whole."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, str):
-        return value
-    whole = math.isfinite(value) and (float(value).is_integer() or abs(value) >= 1e5)
-    if whole and abs(value) < 1e9:
-        return f"{round(value):,}"
-    return f"{value:.4g}"
 
 
 def anchor(title: str, number: int) -> str:

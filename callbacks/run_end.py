@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from callbacks.glance import place
+from callbacks.glance import cell, place
 from callbacks.progress import in_sweep
 
 LEFT = (
@@ -91,7 +91,7 @@ def measures(summary: dict[str, Any], headline: Sequence[str]) -> Table:
     for name in headline:
         if name in summary["final"]:
             found = (summary[kind].get(name) for kind in ("floor", "final", "ceiling"))
-            floor, final, ceiling = ("" if v is None else f"{v:.4g}" for v in found)
+            floor, final, ceiling = map(cell, found)
             table.add_row(name, floor, Text(final, style="bold"), ceiling)
     return table
 

@@ -13,8 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from callbacks.glance import glance
-from callbacks.page import cell
+from callbacks.glance import cell, glance
 from callbacks.run_directory import SUMMARY, RunDirectory, find_runs, read_run
 
 COLOURS = {"finished": "green", "failed": "red", "interrupted": "yellow"}

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from callbacks.glance import cell
 from callbacks.run_summary import write_atomically
 from conf.summary import plain, versions
 
@@ -91,8 +92,9 @@ def show(found: Found, directory: Path, left_out: tuple[str, ...] = ()) -> None:
         column.justify = "right"
     for name, value in found.final.items():
         if not name.startswith(left_out or ("\0",)):
-            limits = [f"{v[name]:.3f}" if name in v else "" for v in (found.floor, found.ceiling)]
-            table.add_row(name, limits[0], f"{value:.3f}", limits[1])
+            table.add_row(
+                name, cell(found.floor.get(name)), cell(value), cell(found.ceiling.get(name))
+            )
     console = Console()
     console.print(table)
     if found.verdict:
