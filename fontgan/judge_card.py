@@ -124,12 +124,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--grain",
-        action="store_true",
-        help="noise on letters and junk alike, as judges of other data are trained; "
-        "the shipped one was not",
-    )
-    parser.add_argument(
         "--noise", type=float, default=0.0, help="report: noise on what it is shown"
     )
     parser.add_argument(
@@ -147,7 +141,6 @@ def main(arguments: list[str] | None = None) -> None:
                 fingerprint,
                 options.steps,
                 seed=options.seed,
-                grain=options.grain,
             ).save(out)
         judge, near = Judge.load(out), NearLetters.builtin("test")
         measured = figures(judge, letters["test"], near, noise=options.noise, floor=options.floor)

@@ -426,7 +426,7 @@ def test_the_reports_letters_train_a_judge_that_is_found_by_their_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "judge.safetensors"
-    main(["train", "--set", "report", "--grain", "--out", str(out), "--steps", "2"])
+    main(["train", "--set", "report", "--out", str(out), "--steps", "2"])
     assert Judge.load(out).data == ReportLetters().fingerprint
     capsys.readouterr()
     main(["report", "--set", "report", "--out", str(out), "--floor", "1"])  # nothing left to see
