@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from callbacks.draws import letter_data
@@ -119,17 +121,24 @@ class CollapseVerdict(History):
     def _act(self, trainer: Trainer, module: LightningModule, word: str) -> None:
         if self.on_collapse == "nothing":
             return
+        kept = Path(trainer.default_root_dir) / "checkpoints" / "before_collapse.ckpt"
+        if word == "undecided":
+            return
         if word not in BAD:
             if self.on_collapse == "restore":
                 self._healthy = copy.deepcopy(module.state_dict())
-                trainer.save_checkpoint(
-                    Path(trainer.default_root_dir) / "checkpoints" / "before_collapse.ckpt"
-                )
+                trainer.save_checkpoint(kept)
             return
-        if all(row["word"] in BAD for row in self.history):
+        if all(row["word"] in (*BAD, "undecided") for row in self.history):
             return  # It has not learned anything yet that it could lose.
         trainer.should_stop = True
-        if self._healthy is not None:
+        if self.on_collapse == "stop":
+            return
+        if self._healthy is None and kept.is_file():  # The run was taken up again since.
+            self._healthy = torch.load(kept, map_location="cpu", weights_only=True)["state_dict"]
+        if self._healthy is None:
+            rank_zero_warn(f"there is no {kept} to go back to; the weights stay as they are")
+        else:
             module.load_state_dict(self._healthy)
 
     def _since(self, lost: Sequence[str]) -> str:

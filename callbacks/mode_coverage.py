@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from callbacks.draws import Glyphs, draw, letter_data, write_arrays
+from callbacks.draws import draw, letter_data, write_arrays
 from callbacks.figures import BLUE, GREY, SKY, VERMILION, drawing, epochs_axis
 from callbacks.history import History
 
@@ -18,9 +18,17 @@ Values = dict[str, float]
 class Measure(Protocol):
     """Measures of images, floats in [0, 1], with their floor (noise) and ceiling (real glyphs)."""
 
-    def __call__(self, images: Tensor, judge: Any, reference: Any, whole: bool) -> Values: ...
+    def __call__(
+        self,
+        images: Tensor,
+        judge: Any,
+        reference: Any,
+        whole: bool = False,
+        most: int | None = None,
+    ) -> Values: ...
     def memory(self, images: Tensor, judge: Any, training: Any, reference: Any) -> Values: ...
-    def floor(self, n: int, judge: Any, reference: Any) -> Values: ...
+    def comparable(self, n: int, source: Any, reference: Any) -> int: ...
+    def floor(self, n: int, judge: Any, reference: Any, most: int | None = None) -> Values: ...
     def ceiling(self, n: int, judge: Any, source: Any, reference: Any) -> Values: ...
 
 
@@ -69,7 +77,7 @@ class ModeCoverage(History):
             return
         data = letter_data(trainer)
         images = draw(pl_module, self.samples, self.seed)
-        values = self._values(images, data.judge, data.reference("validate"), whole=False)
+        values = self.measure(images.float() / 255, data.judge, data.reference("validate"))
         pl_module.log_dict(values, sync_dist=True)
         drawn = ("letters", "any", "accepted", "hash")
         row = {f"coverage/{name}": float(values[f"coverage/{name}"]) for name in drawn}
@@ -77,23 +85,19 @@ class ModeCoverage(History):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data, n = letter_data(trainer), self.final_samples
-        reference = data.reference("test")
-        images = draw(pl_module, n, self.seed)
-        values = self._values(images, data.judge, reference, whole=True)
+        source, reference = data.reference("validate"), data.reference("test")
+        images, most = draw(pl_module, n, self.seed), self.measure.comparable(n, source, reference)
+        values = self.measure(images.float() / 255, data.judge, reference, whole=True, most=most)
         values |= self.measure.memory(
             images.float() / 255, data.judge, data.reference("train"), reference
         )
         pl_module.log_dict(values, sync_dist=True)
         if not self.floor:
-            source = data.reference("validate")
-            self.floor = self.measure.floor(n, data.judge, reference)
+            self.floor = self.measure.floor(n, data.judge, reference, most)
             self.ceiling = self.measure.ceiling(n, data.judge, source, reference)
         if trainer.is_global_zero:
             save_samples(Path(trainer.default_root_dir) / "samples" / "final.npz", images)
         self.redraw(trainer)
-
-    def _values(self, images: Tensor, judge: Any, reference: Glyphs, whole: bool) -> Values:
-        return self.measure(images.float() / 255, judge, reference, whole)
 
     def draw_history(self, trainer: Trainer) -> None:
         with drawing(trainer, "mode_coverage", width=11, height=5) as figure:

@@ -56,14 +56,15 @@ def evaluate(images: Tensor, data: GlyphData, measure: Any) -> Evaluation:
     judge, test = data.judge, data.reference("test")
     training, source = data.reference("train"), data.reference("validate")
     pictures, n = images.float() / 255, len(images)
-    final = measure(pictures, judge, test, whole=True)
+    most = measure.comparable(n, source, test)
+    final = measure(pictures, judge, test, whole=True, most=most)
     final |= measure.memory(pictures, judge, training, test)
     ceiling = measure.ceiling(n, judge, source, test)
     counts = torch.tensor([round(final[f"letters/{letter}"] * n) for letter in LETTERS])
     readings = torch.cat([counts, torch.tensor([n - int(counts.sum())])])
     shares = true_shares(readings, _errors(judge, data))
     return Evaluation(
-        final, measure.floor(n, judge, test), ceiling, verdict(final, n, ceiling), shares
+        final, measure.floor(n, judge, test, most), ceiling, verdict(final, n, ceiling), shares
     )
 
 

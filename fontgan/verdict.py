@@ -10,15 +10,16 @@ only where the measure's 95 % interval lies wholly on one side of its limit. In 
 | one style | a letter is drawn in fewer than `STYLES` of the styles that real ones come in |
 | memorised | a sample is nearer to training glyphs than an unseen real one in `COPIED` of pairs |
 | losing letters | some letter is surely not alive |
-| undecided | one of the rules above cannot be told yet at this sample size |
+| undecided | none of them surely holds, and one cannot be told yet at this sample size |
 | healthy | none of them |
 
 A letter is alive from a quarter of its fair share of the *accepted* samples on: junk has a word of
-its own. The first rule that surely holds gives the word, unless one before it is unsure.
+its own. The first rule that surely holds gives the word; what stands before it and cannot be told
+is named in the sentence.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ class Verdict:
             letters alive, letters by entropy, styles within a letter, distance from memory.
         low: lower end of its 95 % interval.
         high: upper end.
-        lost: letters that are surely not alive.
+        lost: letters that are surely not alive; all of them where no sample was accepted.
         sentence: the word, and the numbers that led to it.
     """
 
@@ -69,7 +70,9 @@ class _Range:
     high: float
 
     def over(self, scale: float) -> "_Range":
-        """As a share of a scale, in [0, 1]."""
+        """As a share of a scale, in [0, 1]; of one that is 0 nothing can be told."""
+        if scale <= 0:
+            return _Range(0.0, 0.0, 1.0)
         parts = (min(1.0, max(0.0, x / scale)) for x in (self.value, self.low, self.high))
         return _Range(*parts)
 
@@ -82,8 +85,8 @@ def verdict(values: Mapping[str, float], drawn: int, ceiling: Mapping[str, float
     """Judge a set of measures as `LetterMeasures` names them.
 
     Args:
-        values: `coverage/accepted`, `letters/A` … and `styles/within`; `memory/closer` where it was
-            measured.
+        values: `coverage/accepted`, `letters/A` … and `styles/within`; `memory/closer` and
+            `memory/error` where they were measured.
         drawn: samples that they were measured on.
         ceiling: the same measures of real glyphs of unseen families: of `coverage/accepted` and
             `styles/within`, where they are missing 1.
@@ -97,23 +100,21 @@ def verdict(values: Mapping[str, float], drawn: int, ceiling: Mapping[str, float
         raise ValueError(f"a verdict on {drawn} samples lacks {', '.join(missing) or 'samples'}")
     counts = torch.tensor([round(values[name] * drawn) for name in names])
     accepted = _accepted(values, drawn).over(ceiling.get("coverage/accepted", 1.0))
-    alive, lost, unsure = _letters(counts)
+    alive, lost, perhaps = _letters(counts)
     worth = _worth(counts)
     within = _within(values["styles/within"], counts).over(ceiling.get("styles/within", 1.0))
-    copied = _copied(values.get("memory/closer", 0.5), drawn)
+    copied = _copied(values)
     few = _either(_Range(*alive).below(HALF + 0.5), worth.below(HALF))
     rules = {
         "noise": accepted.below(LEGIBLE),
         "collapsed": few,
         "one style": within.below(STYLES),
         "memorised": _not(copied.below(COPIED)),
-        "losing letters": True if lost else None if unsure else False,
+        "losing letters": True if lost and counts.any() else None if perhaps else False,
     }
-    word = "healthy"
-    for name, holds in rules.items():
-        if holds is not False:
-            word = name if holds else "undecided"
-            break
+    unsure = [name for name, holds in rules.items() if holds is None]
+    surely = (name for name, holds in rules.items() if holds)
+    word = next(surely, "undecided" if unsure else "healthy")
     away = _Range(*(2 * (1 - x) for x in (copied.value, copied.high, copied.low))).over(1.0)
     shares = [accepted, _Range(*alive).over(26), worth.over(26), within, away]
     return Verdict(
@@ -122,7 +123,7 @@ def verdict(values: Mapping[str, float], drawn: int, ceiling: Mapping[str, float
         min(share.low for share in shares),
         min(share.high for share in shares),
         lost,
-        f"{word}: {_reason(word, rules, values, alive, lost, worth, within, copied)}",
+        f"{word}: {_reason(word, unsure, values, alive, lost, worth, within, copied)}",
     )
 
 
@@ -136,7 +137,7 @@ def _letters(counts: torch.Tensor) -> tuple[tuple[float, float, float], str, str
     """Letters alive (by value, surely, perhaps); those surely not; those that may be or not."""
     n = int(counts.sum())
     if not n:
-        return (0.0, 0.0, 0.0), LETTERS, ""
+        return (0.0, 0.0, float(len(LETTERS))), LETTERS, LETTERS
     limit = THRESHOLD / len(LETTERS)
     low, high = wilson(counts, n)
     value, sure, perhaps = counts / n >= limit, low >= limit, high >= limit
@@ -151,16 +152,19 @@ def _named(mask: torch.Tensor) -> str:
 def _worth(counts: torch.Tensor) -> _Range:
     """Number of equally frequent letters with the same entropy, exp H, ± two of its errors.
 
-    The error of H is sqrt(Var[ln q] / n), to first order.
+    The error of H is sqrt(Var[ln q] / n), to first order. Few samples have a smaller entropy than
+    what they come from, by up to (26 - 1) / 2n (Miller 1955): the upper end has so much more.
     """
     n = int(counts.sum())
     if not n:
-        return _Range(0.0, 0.0, 0.0)
+        return _Range(0.0, 0.0, float(len(LETTERS)))
     share = counts.double() / n
     entropy = float(-torch.special.xlogy(share, share).sum())
     square = float((torch.special.xlogy(share, share) * share.clamp(min=1e-300).log()).sum())
     error = math.sqrt(max(0.0, square - entropy**2) / n)
-    return _Range(*(math.exp(entropy + by * error) for by in (0, -2, 2)))
+    above = 2 * error + (len(LETTERS) - 1) / (2 * n)
+    high = min(float(len(LETTERS)), math.exp(entropy + above))
+    return _Range(math.exp(entropy), math.exp(entropy - 2 * error), high)
 
 
 def _within(share: float, counts: torch.Tensor, styles: int = 8) -> _Range:
@@ -171,15 +175,15 @@ def _within(share: float, counts: torch.Tensor, styles: int = 8) -> _Range:
     """
     n = counts.double()
     if not n.any():
-        return _Range(0.0, 0.0, 0.0)
+        return _Range(0.0, 0.0, 1.0)
     cells = styles * float(n.sum() ** 2 / n.square().sum())
     low, high = wilson(torch.tensor([share * cells]), cells)
     return _Range(share, float(low), float(high))
 
 
-def _copied(closer: float, drawn: int) -> _Range:
-    """A Mann–Whitney probability of two sets of so many, with the largest error it can have."""
-    error = 1.96 * math.sqrt(closer * (1 - closer) / drawn)
+def _copied(values: Mapping[str, float]) -> _Range:
+    """`memory/closer` with its 95 % interval; of what was not measured nothing is suspected."""
+    closer, error = values.get("memory/closer", 0.5), 1.96 * values.get("memory/error", 0.0)
     return _Range(closer, max(0.0, closer - error), min(1.0, closer + error))
 
 
@@ -195,7 +199,7 @@ def _not(a: bool | None) -> bool | None:
 
 def _reason(
     word: str,
-    rules: Mapping[str, bool | None],
+    unsure: Sequence[str],
     values: Mapping[str, float],
     alive: tuple[float, float, float],
     lost: str,
@@ -204,20 +208,21 @@ def _reason(
     copied: _Range,
 ) -> str:
     if word == "undecided":
-        unsure = [name for name, holds in rules.items() if holds is None]
         return f"it cannot be told yet whether this is {' or '.join(unsure)}; draw more samples"
     accepted = f"{values['coverage/accepted']:.0%} of samples are a letter"
-    if word == "noise":
-        return f"only {accepted}"
-    if word == "collapsed":
-        return f"{alive[0]:.0f} of 26 letters are drawn, worth {worth.value:.1f} equal ones"
-    if word == "one style":
-        return f"a letter comes in {within.value:.0%} of the styles that real letters have"
-    if word == "memorised":
-        return f"samples are nearer to training glyphs than unseen ones in {copied.value:.0%}"
-    if word == "losing letters":
-        return f"{' '.join(lost)} {'is' if len(lost) == 1 else 'are'} hardly drawn, {accepted}"
-    return f"all 26 letters are drawn, {accepted}"
+    reasons = {
+        "noise": f"only {accepted}",
+        "collapsed": f"{alive[0]:.0f} of 26 letters are drawn, worth {worth.value:.1f} equal ones",
+        "one style": f"a letter comes in {within.value:.0%} of the styles that real letters have",
+        "memorised": "samples are nearer to training glyphs than unseen ones in "
+        f"{copied.value:.0%}",
+        "losing letters": f"{' '.join(lost)} {'is' if len(lost) == 1 else 'are'} hardly drawn, "
+        f"{accepted}",
+        "healthy": f"all 26 letters are drawn, {accepted}",
+    }
+    words = [*reasons]
+    also = [name for name in unsure if words.index(name) < words.index(word)]
+    return reasons[word] + (f"; perhaps {' or '.join(also)}" if also else "")
 
 
 @dataclass(frozen=True)
@@ -286,13 +291,19 @@ def onset(letter: str, history: list[Mapping[str, float]], drawn: int) -> int | 
         The change point after which its rate has been lower, looked for from its birth on; 0 for a
         letter that never was alive.
     """
-    shares = np.array([row[f"letters/{letter}"] for row in history])
-    limit = THRESHOLD / len(LETTERS)
-    if not len(shares) or shares[-1] >= limit:
+    if not history:
         return None
-    if (shares < limit).all():
+    shares = np.array([row[f"letters/{letter}"] for row in history])
+    accepted = np.array(
+        [sum(v for name, v in row.items() if name.startswith("letters/")) for row in history]
+    )
+    # As in a verdict: of the accepted samples.
+    alive = (shares >= THRESHOLD / len(LETTERS) * accepted) & (shares > 0)
+    if alive[-1]:
+        return None
+    if not alive.any():
         return 0
-    born = int((shares >= limit).argmax())
+    born = int(alive.argmax())
     counts = np.round(shares[born:] * drawn).astype(np.float64)
     found = change_point(counts, np.full_like(counts, drawn))
     return born + found.at if found and found.after < found.before else None

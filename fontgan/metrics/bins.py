@@ -55,7 +55,7 @@ class DifferentBins:
 
 
 def bins(real: Tensor, k: int = 100, seed: int = 0) -> Bins:
-    """Cut real features into k bins by k-means, on features scaled to unit variance as a whole.
+    """Cut real features into k bins by k-means.
 
     Args:
         real: shape (n, d), n at least k.

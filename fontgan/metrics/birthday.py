@@ -10,6 +10,7 @@ families are the yardstick for the support, as the paper's human eye was.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,10 @@ class Support:
     least: float
 
 
+GREY = 1 / 255
+"""The least difference that counts: a reference that holds twins would calibrate none."""
+
+
 def likeness(real: Tensor, share: float = 0.001) -> float:
     """Distance below which two pictures count as alike: a low quantile over real pictures.
 
@@ -43,23 +48,16 @@ def likeness(real: Tensor, share: float = 0.001) -> float:
         share: of real pictures that have so near a neighbour.
 
     Returns:
-        Root mean squared pixel difference.
+        Root mean squared pixel difference, one grey level of 255 at least.
     """
     if len(real) < 2:
         raise ValueError(f"likeness is calibrated on two or more real pictures, got {len(real)}")
-    return float(torch.quantile(nearest_others(real).double(), share))
+    return max(GREY, float(torch.quantile(nearest_others(real).double(), share)))
 
 
 def nearest_others(images: Tensor) -> Tensor:
     """Distance of each picture (n, 1, h, w) to the nearest *other* of the set, shape (n,)."""
-    refuse_nan(images, "pictures")
-    flat = images.flatten(1)
-    rows = []
-    for start in range(0, len(flat), 500):
-        part = flat[start : start + 500]
-        distances = torch.cdist(part, flat, compute_mode="use_mm_for_euclid_dist")
-        rows.append(distances.diagonal_scatter(torch.full((len(part),), torch.inf), start).amin(1))
-    return torch.cat(rows) / math.sqrt(flat.shape[1])
+    return torch.cat([distances.amin(1) for distances in _to_others(images)])
 
 
 def support(images: Tensor, alike: float) -> Support:
@@ -68,21 +66,26 @@ def support(images: Tensor, alike: float) -> Support:
     Args:
         images: samples in [0, 1], shape (n, 1, h, w), n at least 2.
         alike: root mean squared pixel difference, from `likeness`; pairs at most so far apart
-            are alike.
+            are alike; one grey level at least, which is above the rounding of a distance.
 
     Raises:
         ValueError: fewer than two samples.
     """
     if len(images) < 2:
         raise ValueError(f"pairs need two or more samples, got {len(images)}")
-    refuse_nan(images, "pictures")
-    flat = images.flatten(1)
-    limit, found = alike * math.sqrt(flat.shape[1]), 0
-    for start in range(0, len(flat), 500):
-        part = flat[start : start + 500]
-        # A matrix product's rounding is far below any likeness that pictures have.
-        distances = torch.cdist(part, flat, compute_mode="use_mm_for_euclid_dist")
-        found += int((distances <= limit).sum()) - len(part)
+    limit = max(GREY, alike)
+    found = sum(int((distances <= limit).sum()) for distances in _to_others(images))
     pairs, every = found // 2, len(images) * (len(images) - 1) / 2
     most = chi2.ppf(0.95, 2 * (pairs + 1)) / 2  # Upper 95 % limit of a Poisson mean.
     return Support(pairs, every / pairs if pairs else math.inf, float(every / most))
+
+
+def _to_others(images: Tensor) -> Iterator[Tensor]:
+    """Distances of pictures to all others of the set, and infinity to themselves, in blocks."""
+    refuse_nan(images, "pictures")
+    flat = images.flatten(1)
+    for start in range(0, len(flat), 500):
+        part = flat[start : start + 500]
+        distances = torch.cdist(part, flat, compute_mode="use_mm_for_euclid_dist")
+        itself = distances.new_full((len(part),), torch.inf)
+        yield distances.diagonal_scatter(itself, start) / math.sqrt(flat.shape[1])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -16,7 +17,7 @@ class Collected(Metric):
 
     Measures of neighbourhoods, bins or eigenvalues do not add up over batches; what is kept does.
     On several processes each computes the same value, that of all their samples together, however
-    unevenly these are dealt out.
+    unevenly these are dealt out; one may have got none.
 
     >>> from fontgan.metrics import vendi_score
     >>> metric = Collected(lambda features, letters: {"vendi": vendi_score(features)})
@@ -35,7 +36,7 @@ class Collected(Metric):
     letters: list[Tensor]
 
     def __init__(self, measure: Measure, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        super().__init__(**{"dist_sync_fn": _gathered, **arguments})
         self.measure = measure
         self.add_state("features", default=[], dist_reduce_fx="cat")
         self.add_state("letters", default=[], dist_reduce_fx="cat")
@@ -66,3 +67,10 @@ class Collected(Metric):
         features, letters = dim_zero_cat(self.features), dim_zero_cat(self.letters)
         found = self.measure(features, letters)
         return {name: torch.tensor(value, dtype=torch.double) for name, value in found.items()}
+
+
+def _gathered(kept: Tensor, group: Any = None) -> list[Tensor]:
+    """What each process has kept: tensors of any length, and of those without any sample none."""
+    found: list[Any] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(found, kept.cpu(), group=group)
+    return [each.to(kept.device) for each in found if each.numel()] or [kept]

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Generator, Tensor, nn
 
 from fontgan import LETTERS
+from fontgan.metrics.features import refuse_nan
 
 if TYPE_CHECKING:
     from fontgan.data import GlyphData
@@ -120,8 +121,9 @@ def consistency(embedded: Tensor, splits: int = 10, seed: int = 0) -> Consistenc
         seed: of these.
 
     Raises:
-        ValueError: fewer than two alphabets.
+        ValueError: fewer than two alphabets, or values that are not finite.
     """
+    refuse_nan(embedded, "embedded alphabets")
     m, letters, _ = embedded.shape
     if m < 2:
         raise ValueError(f"to find an alphabet among others needs 2 or more, got {m}")

@@ -75,7 +75,7 @@ def wilson(counts: Tensor, drawn: float, z: float = Z) -> tuple[Tensor, Tensor]:
 
 
 def certain(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESHOLD) -> Tensor:
-    """Number of letters whose 95 % Wilson interval lies wholly above the threshold of `coverage`.
+    """Number of `alive` letters whose 95 % Wilson interval lies wholly above the threshold.
 
     Few samples make this fall behind `coverage`: they cannot tell.
 
@@ -91,8 +91,9 @@ def certain(counts: Tensor, drawn: int, data: Tensor, threshold: float = THRESHO
     Raises:
         ValueError: as `coverage`.
     """
-    counts, data = _checked(counts, drawn, data)
-    return (wilson(counts, drawn)[0] > threshold * data / data.sum()).double().sum()
+    living = alive(counts, drawn, data, threshold)
+    sure = wilson(counts, drawn)[0] > threshold * data.double() / data.sum()
+    return (living & sure).double().sum()
 
 
 def entropy(counts: Tensor) -> Tensor:

@@ -65,8 +65,9 @@ class LetterMeasures:
     """Measures glyphs with a judge against a reference set of real ones.
 
     What compares features (`neighbours/*`, `frechet/judge`) depends on the number of samples, so
-    generated and real glyphs come in equal numbers: min(limit, drawn, reference) of each. Only the
-    Gaussian of the real ones is always fitted to all that were read.
+    generated and real glyphs come in equal numbers, each a random sample of what there is:
+    min(limit, drawn, reference). Only the Gaussian of the real ones is always fitted to all that
+    were read.
 
     What is known about a reference set (its features, moments and balls) is computed once for each
     judge and kept for as long as the very same object is asked about.
@@ -90,9 +91,14 @@ class LetterMeasures:
 
     @torch.no_grad()
     def __call__(
-        self, images: Tensor, judge: Judge, reference: GlyphSet, whole: bool = False
+        self,
+        images: Tensor,
+        judge: Judge,
+        reference: GlyphSet,
+        whole: bool = False,
+        most: int | None = None,
     ) -> dict[str, float]:
-        """All measures of one set of glyphs.
+        """All measures of one set of glyphs, in whatever order they come.
 
         Args:
             images: float in [0, 1], ink bright, shape (n, 1, height, width), n > k. Pixels that are
@@ -100,6 +106,7 @@ class LetterMeasures:
             judge: follows the images to their device.
             reference: real glyphs of families that the generator has not seen, every letter there.
             whole: compare up to `compared_whole` features, not only up to `compared`.
+            most: compare no more than so many, such as `comparable` says.
 
         Returns:
             Finite values by name: `coverage/*`, `letters/*`, `styles/*`, `neighbours/*`,
@@ -115,13 +122,18 @@ class LetterMeasures:
         letters = LetterCoverage(known.counts, sync_on_compute=False)
         letters.update(reading.letter.cpu())
         limit = self.compared_whole if whole else self.compared
+        # A sample: in a folder sorted by name the first ones may be the first letters.
+        chosen = self._shuffled(len(images))[: limit if most is None else min(limit, most)]
+        features = reading.features[chosen]
         values = {
             **{name: value.item() for name, value in letters.compute().items()},
             "coverage/hash": hash_coverage(images).item(),
             **{f"styles/{name}": v for name, v in self._styles(reading, known).items()},
-            **self._compare(reading.features[:limit], known),
+            **self._compare(features, known),
         }
-        return values | self._diversity(images, reading, known) if whole else values
+        if whole:
+            values |= self._diversity(images[chosen], reading, features, known)
+        return values
 
     @torch.no_grad()
     def memory(
@@ -138,7 +150,8 @@ class LetterMeasures:
         Returns:
             `memory/nearest` and `memory/real`, median distances of samples and of unseen glyphs to
             their nearest training glyph, and `memory/closer`, the chance that a sample's distance
-            is smaller than that of an unseen glyph of the same letter.
+            is smaller than that of an unseen glyph of the same letter, with `memory/error`, the
+            largest standard error that it can have.
         """
         images = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         known = training.images.to(images.device).float() / 255
@@ -147,17 +160,25 @@ class LetterMeasures:
         drawn = nearest_distances(images, known)
         real = nearest_distances(unseen.to(images.device).float() / 255, known)
         read = judge.to(images.device).read(images).letter
+        chance, error = closer_by_letter(drawn, read, real, letters.to(images.device))
         return {
             "memory/nearest": drawn.median().item(),
             "memory/real": real.median().item(),
-            "memory/closer": closer_by_letter(drawn, read, real, letters.to(images.device)),
+            "memory/closer": chance,
+            "memory/error": error,
         }
 
-    def floor(self, n: int, judge: Judge, reference: GlyphSet) -> dict[str, float]:
+    def comparable(self, n: int, source: GlyphSet, reference: GlyphSet) -> int:
+        """So many features all of `n` samples, their floor and their ceiling can be compared on."""
+        return min(n, len(source.images), len(reference.images), self.compared_whole)
+
+    def floor(
+        self, n: int, judge: Judge, reference: GlyphSet, most: int | None = None
+    ) -> dict[str, float]:
         """What `n` images of uniform noise get: every pixel in [0, 1], independent."""
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.rand(n, *reference.images.shape[1:], generator=generator)
-        return self(noise.to(_device(judge)), judge, reference, whole=True)
+        return self(noise.to(_device(judge)), judge, reference, whole=True, most=most)
 
     def ceiling(
         self, n: int, judge: Judge, source: GlyphSet, reference: GlyphSet
@@ -166,8 +187,9 @@ class LetterMeasures:
 
         `source` and `reference` hold different families, neither of which the generator has seen
         (in a run: the validation and the test families). The reference is the one that the
-        generator is measured against, in the same numbers, so the values can be set side by side. A
-        source of fewer than `n` glyphs is taken whole: duplicates would spoil the neighbourhoods.
+        generator is measured against. A source of fewer than `n` glyphs is taken whole: duplicates
+        would spoil the neighbourhoods. What compares features stands beside a generator's then
+        where that was measured with `most` set to what is `comparable`.
 
         Raises:
             ValueError: `source` is the reference itself, which it would match by heart.
@@ -194,16 +216,18 @@ class LetterMeasures:
         cells = known.styles.cells(reading.features, reading.letter)
         return asdict(style_coverage(known.styles.counts, cells, len(reading.letter)))
 
-    def _diversity(self, images: Tensor, reading: Reading, known: _Known) -> dict[str, float]:
-        """Measures of how different samples are, of all that were drawn."""
+    def _diversity(
+        self, images: Tensor, reading: Reading, features: Tensor, known: _Known
+    ) -> dict[str, float]:
+        """Measures of how different samples are: bins of all, the rest of those compared."""
         different = different_bins(known.bins.counts, known.bins.occupied(reading.features))
-        size = min(len(images), len(known.features))
+        size = min(len(features), len(known.features))
         pairs = support(images.cpu(), known.likeness)
         return {
             "bins/different": different.share,
             "bins/divergence": different.divergence,
-            "kernel/judge": kernel_distance(reading.features[:size], known.features[:size]),
-            "vendi/judge": vendi_score(reading.features[:size]),
+            "kernel/judge": kernel_distance(features[:size], known.features[:size]),
+            "vendi/judge": vendi_score(features[:size]),
             "support/pairs": float(pairs.pairs),
             "support/least": pairs.least,
         }

@@ -211,15 +211,15 @@ def _squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Rows of `a`, and their squared distances to all of `b`, block by block.
 
     In float64 by a matrix product, which is many times as fast as differences are. What is below
-    its rounding is 0: twins are.
+    its rounding is 0: twins are. That is told for each pair, and points lie about their median: one
+    far outlier must not make twins of all others.
     """
-    centre = b.double().mean(0)
+    centre = b.double().median(0).values
     a, b = a.double() - centre, b.double() - centre
     energy = b.square().sum(1)
-    rounding = 1e-14 * (a.square().sum(1).max() + energy.max()).item()
     size = max(1, BLOCK_BYTES // (len(b) * b.element_size()))
     for start in range(0, len(a), size):
         part = a[start : start + size]
-        squared = part.square().sum(1, keepdim=True) + energy
-        squared.addmm_(part, b.mT, alpha=-2)
-        yield slice(start, start + len(part)), torch.threshold_(squared, rounding, 0.0)
+        sums = part.square().sum(1, keepdim=True) + energy
+        squared = torch.addmm(sums, part, b.mT, alpha=-2)
+        yield slice(start, start + len(part)), squared.masked_fill_(squared <= 1e-14 * sums, 0.0)

@@ -58,7 +58,7 @@ class StyleCoverage:
             one typeface. A mean over letters would let a few misread samples count as a letter
             that comes in one style.
         entropy: entropy of a letter's styles over the real letters' own entropy, mean over accepted
-            samples; may exceed 1 where the real styles are uneven.
+            samples; may exceed 1 where the real styles are uneven, and is 1 where they are one.
     """
 
     coverage: float
@@ -127,7 +127,8 @@ def style_coverage(
     own = generated.double() * real.sum(1, keepdim=True)
     own_alive = cells & (own >= threshold * counts * real) & (generated > 0)
     within = own_alive.sum(1) / cells.sum(1).clamp(min=1)
-    entropy = _entropy(generated) / _entropy(real).clamp(min=1e-12)
+    most = _entropy(real)
+    entropy = torch.where(most > 0, _entropy(generated) / most.clamp(min=1e-12), 1.0)
     # Divided last: a mean of ones is 1, whatever the order in which it is summed.
     means = (counts.flatten() @ torch.stack([within.double(), entropy], 1)) / counts.sum()
     return StyleCoverage(float(alive.sum() / cells.sum()), *means.tolist())

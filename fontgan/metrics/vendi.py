@@ -53,8 +53,9 @@ def vendi_of_similarity(similarity: Tensor) -> float:
     """Vendi score of a similarity matrix: positive semidefinite, ones on the diagonal, (n, n).
 
     Raises:
-        ValueError: another shape, or another diagonal.
+        ValueError: another shape, another diagonal, or values that are not finite.
     """
+    refuse_nan(similarity, "similarities")
     n = len(similarity)
     if similarity.shape != (n, n) or not torch.allclose(
         similarity.diagonal(), similarity.new_ones(n)

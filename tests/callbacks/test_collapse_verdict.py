@@ -80,19 +80,41 @@ def test_restore_goes_back_to_the_weights_from_before(run: Any, measure: Any, tm
         assert torch.equal(kept["state_dict"][name], value), name
 
 
+def test_what_is_undecided_is_neither_kept_nor_lost(run: Any, measure: Any, tmp_path: Path):
+    """A generator that may be noise is nothing to go back to."""
+    rules = planned("noise", "undecided", "noise", "undecided")
+    callback = CollapseVerdict(rules, onset, on_collapse="restore")
+    trainer, _ = run([coverage(measure), callback])
+    assert trainer.current_epoch == 3
+    assert not (tmp_path / "checkpoints" / "before_collapse.ckpt").exists()
+
+
+def test_a_resumed_run_still_goes_back(run: Any, measure: Any, tmp_path: Path):
+    first = CollapseVerdict(planned("healthy"), onset, on_collapse="restore")
+    trainer, good = run([coverage(measure), first], epochs=1, test=False)
+    good = {name: value.clone() for name, value in good.state_dict().items()}
+    trainer.save_checkpoint(tmp_path / "stopped.ckpt")
+    second = CollapseVerdict(planned("collapsed"), onset, on_collapse="restore")
+    _, resumed = run(
+        [coverage(measure), second], epochs=3, test=False, resume=tmp_path / "stopped.ckpt"
+    )
+    for name, value in good.items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
 def test_it_says_since_when_a_letter_is_lost(run: Any, measure: Any):
     callback = CollapseVerdict(verdict, onset)
     for epoch, q in enumerate([0.04, 0.04, 0.04, 0.0, 0.0]):
         x = 0.001  # Now and then, but never alive.
-        letters = {"letters/Q": q, "letters/X": x}
+        letters = {"letters/Q": q, "letters/X": x, "letters/A": 0.9 - q - x}
         callback.history.append({"epoch": 2 * (epoch + 1), "letters": letters, "drawn": 2000})
     assert callback._since("QX") == " (Q since epoch 8, X never alive)"
     for row in callback.history:
-        row["letters"] = {"letters/Q": 0.001, "letters/X": 0.0, "letters/Z": 0.04}
+        row["letters"] = {"letters/Q": 0.001, "letters/X": 0.0, "letters/Z": 0.9}
     assert callback._since("QX") == " (Q X never alive)"
     assert callback._since("QXZ") == " (Q X never alive)"
     for row in callback.history:
-        row["letters"]["letters/Z"] = 0.0
+        row["letters"] = dict.fromkeys(row["letters"], 0.0)
     assert callback._since("QXZ") == " (no letter was ever alive)"
 
 

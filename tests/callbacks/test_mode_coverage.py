@@ -42,9 +42,9 @@ def test_the_final_samples_are_those_measured(run: Any, measure: Any, tmp_path: 
     images = np.load(tmp_path / "samples" / "final.npz")["images"]
     assert images.shape == (300, 8, 8) and images.dtype == np.uint8
     data = trainer.datamodule
-    again = measure(
-        torch.from_numpy(images)[:, None].float() / 255, data.judge, data.reference("test"), True
-    )
+    pictures, test = torch.from_numpy(images)[:, None].float() / 255, data.reference("test")
+    most = measure.comparable(300, data.reference("validate"), test)
+    again = measure(pictures, data.judge, test, whole=True, most=most)
     for name, value in again.items():
         assert trainer.callback_metrics[name].item() == pytest.approx(value, rel=1e-6)
     assert set(callback.floor) == set(callback.ceiling) == set(again)

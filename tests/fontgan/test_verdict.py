@@ -14,13 +14,14 @@ def measured(
     accepted: float = 0.9,
     within: float = 0.85,
     closer: float = 0.4,
+    error: float = 0.01,
     shares: dict[str, float] | None = None,
 ) -> dict[str, float]:
     """Measures of a generator that draws some letters equally, or in given shares."""
     parts = shares or {letter: 1 / len(letters) for letter in letters}
     rows = {f"letters/{letter}": accepted * parts.get(letter, 0.0) for letter in LETTERS}
     known = {"coverage/accepted": accepted, "styles/within": within, "memory/closer": closer}
-    return rows | known
+    return rows | known | {"memory/error": error}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,38 @@ def test_health_is_the_weakest_share_of_what_real_letters_get():
     )
 
 
+def test_what_surely_holds_is_said_though_something_before_it_is_unsure():
+    """58.2 % accepted may or may not be noise; that all of it is A is sure."""
+    one = measured("A", accepted=0.582, within=0.9)
+    found = verdict(one, 2000, {"coverage/accepted": 0.97, "styles/within": 0.9})
+    assert found.word == "collapsed"
+    assert (
+        found.sentence
+        == "collapsed: 1 of 26 letters are drawn, worth 1.0 equal ones; perhaps noise"
+    )
+
+
+@pytest.mark.parametrize("drawn", [6, 10, 15, 20, 26, 100])
+def test_a_perfect_generator_never_looks_collapsed_however_few_samples(drawn: int):
+    random = np.random.default_rng(drawn)
+    for _ in range(200):
+        counts = random.multinomial(drawn, np.full(26, 1 / 26)) / drawn
+        values = measured(accepted=1.0, shares=dict(zip(LETTERS, counts.tolist(), strict=True)))
+        assert verdict(values, drawn, CEILING).word in ("undecided", "healthy")
+
+
+def test_memory_is_suspected_by_its_own_error():
+    """Four unseen glyphs of a letter tell less than the samples' number makes believe."""
+    sure, unsure = measured(closer=0.8, error=0.01), measured(closer=0.8, error=0.04)
+    assert verdict(sure, 5000, CEILING).word == "memorised"
+    assert verdict(unsure, 5000, CEILING).word == "undecided"
+
+
+def test_a_judge_that_refuses_all_real_letters_leaves_it_undecided():
+    nothing = {"coverage/accepted": 0.0, "styles/within": 0.0}
+    assert verdict(measured(), 5000, nothing).word == "undecided"
+
+
 def test_a_missing_measure_is_named():
     values = measured()
     del values["letters/F"]
@@ -110,10 +143,13 @@ def test_a_steady_rate_has_no_change_point():
 
 def test_onset_is_when_a_lost_letter_went():
     def history(*shares: float) -> list[dict[str, float]]:
-        return [{"letters/Q": share} for share in shares]
+        return [{"letters/Q": share, "letters/A": 0.9 - share} for share in shares]
 
     assert onset("Q", history(0, 0, 0, 0.04, 0.04, 0.035, 0.001, 0, 0), 2000) == 6
     assert onset("Q", history(0.04, 0.04, 0.03), 2000) is None
     assert onset("Q", history(0, 0.001, 0), 2000) == 0
     assert onset("Q", history(0, 0, 0, 0, 0, 0, 0, 0.04, 0.04, 0), 2000) == 9
     assert onset("Q", history(), 2000) is None
+    # 16 of 1,400 accepted are more than a quarter of 1/26 of *these*: it lived, until it went.
+    few = [{"letters/Q": share, "letters/A": 0.7 - share} for share in [0.008] * 20 + [0.0] * 20]
+    assert onset("Q", few, 2000) == 20

@@ -42,6 +42,16 @@ def test_likeness_is_a_low_quantile_of_real_distances():
     assert (nearest_others(real) <= limit).double().mean() == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_reference_with_a_twin_still_calibrates():
+    """A limit of 0, and self-distances of rounding, would count fewer pairs than none."""
+    real = pictures(300, 4)
+    limit = likeness(torch.cat([real, real[:3]]), 0.001)
+    assert limit == 1 / 255
+    alone, twins = support(real, 0.0), support(torch.cat([real, real[:7]]), 0.0)
+    assert alone.pairs == 0 and twins.pairs == 7
+    assert math.isfinite(alone.least) and 0 < twins.least < alone.least
+
+
 def test_one_sample_makes_no_pair():
     with pytest.raises(ValueError, match="two or more"):
         support(pictures(1, 0), 0.1)

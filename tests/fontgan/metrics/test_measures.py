@@ -112,10 +112,36 @@ def test_the_reference_is_read_once_for_each_judge():
 def test_generated_and_real_features_come_in_equal_numbers():
     """So a run that draws more samples is compared with the same floor and ceiling."""
     real, images = glyphs(5, seed=1), torch.rand(400, 1, 8, 8)
-    more, less = (LetterMeasures()(x, brightness_judge(), real) for x in (images, images[:130]))
+    more = LetterMeasures()(images, brightness_judge(), real)
+    less = LetterMeasures()(images, brightness_judge(), real, most=130)
     for name in NAMES:
         if name.startswith(("neighbours/", "frechet/")):
             assert more[name] == less[name]
+
+
+def test_the_order_of_samples_tells_nothing():
+    """Sorted by name, as a folder is, the first half of an alphabet must not stand for all."""
+    real, images = glyphs(60, seed=1), glyphs(60, seed=2).images.float() / 255
+    images[:, :, 2:4, 2:4] /= 4
+    images[:, 0, 2, 2] += images[:, 0, 0, 0] / 2  # Each letter has features of its own.
+    real.images[:, :, 2:4, 2:4] = (real.images[:, :, 2:4, 2:4] / 4).byte()
+    real.images[:, 0, 2, 2] += (real.images[:, 0, 0, 0] / 2).byte()
+    measures, judge = LetterMeasures(compared=300, compared_whole=300), brightness_judge()
+    given = measures(images, judge, real, whole=True)
+    by_letter = measures(images[images[:, 0, 0, 0].argsort()], judge, real, whole=True)
+    for name, tolerance in {
+        "neighbours/recall": 0.05, "neighbours/coverage": 0.1, "vendi/judge": 0.2,
+        "frechet/judge": 0.005, "kernel/judge": 0.02,
+    }.items():  # fmt: skip
+        assert by_letter[name] == pytest.approx(given[name], abs=tolerance), name
+
+
+def test_so_many_can_be_compared_as_all_have():
+    measures = LetterMeasures(compared_whole=400)
+    few, many = glyphs(10, seed=1), glyphs(20, seed=2)
+    assert measures.comparable(300, few, many) == 260
+    assert measures.comparable(200, few, many) == 200
+    assert measures.comparable(1000, many, many) == 400
 
 
 def test_floor_and_ceiling():

@@ -38,15 +38,33 @@ def test_a_letter_is_compared_with_its_like():
     others, letters = torch.cat([narrow, wide]), torch.arange(2).repeat_interleave(400)
     assert closer(narrow, others) > 0.7
     drawn = torch.zeros(400, dtype=torch.long)
-    assert closer_by_letter(narrow, drawn, others, letters) == pytest.approx(0.5, abs=1e-9)
+    chance, error = closer_by_letter(narrow, drawn, others, letters)
+    assert chance == pytest.approx(0.5, abs=1e-9)
+    assert error == pytest.approx(0.5 / 20, abs=1e-9)  # sqrt(1/4 / 400)
     # A quarter copies, the rest like unseen ones of theirs: 1/4 + 3/4 of a half.
     distances = torch.cat([torch.zeros(100), narrow[:300], torch.zeros(100), wide[:300]])
     halves = 0.25 + 0.375 * (closer(narrow[:300], narrow) + closer(wide[:300], wide))
-    found = closer_by_letter(distances, letters, others, letters)
+    found, error = closer_by_letter(distances, letters, others, letters)
     assert found == pytest.approx(halves, abs=1e-9)
+    assert error == pytest.approx((halves * (1 - halves) / 800) ** 0.5, abs=1e-9)
     # What is no letter has no like: all unseen ones are compared.
     refused = torch.full((400,), -1)
-    assert closer_by_letter(narrow, refused, others, letters) == closer(narrow, others)
+    assert closer_by_letter(narrow, refused, others, letters)[0] == closer(narrow, others)
+
+
+def test_the_error_is_not_smaller_than_what_chance_does():
+    """Two letters, 4 and 100 unseen glyphs of them: the spread over 400 draws of all."""
+    generator = torch.Generator().manual_seed(4)
+    letters, theirs = torch.arange(2).repeat_interleave(200), torch.tensor([0] * 4 + [1] * 100)
+    found = [
+        closer_by_letter(
+            torch.rand(400, generator=generator), letters,
+            torch.rand(104, generator=generator), theirs,
+        )
+        for _ in range(400)
+    ]  # fmt: skip
+    chances, errors = torch.tensor(found).T
+    assert 0.5 < float(chances.std() / errors.mean()) < 1.0  # the bound holds, and is no wild one
 
 
 def test_other_sizes_and_an_empty_training_set_are_refused():

@@ -131,6 +131,15 @@ def test_one_real_outlier_lets_noise_pass_for_precise_but_not_when_clipped():
     assert found.clipped_density < 0.05
 
 
+@pytest.mark.parametrize("far", [1e4, 1e6])
+@pytest.mark.parametrize("side", ["generated", "real"])
+def test_one_far_outlier_makes_no_twins_of_the_others(far: float, side: str):
+    generated, real = gaussian(60, 4, seed=1).double() + 1.5, gaussian(45, 4, seed=2).double()
+    (generated if side == "generated" else real)[0] = far
+    expected = brute_force(generated.numpy(), real.numpy(), 3)
+    assert asdict(neighbours(generated, real, 3)) == pytest.approx(asdict(expected), abs=1e-12)
+
+
 @pytest.mark.parametrize("k", [3, 5])
 def test_agrees_with_the_reference_code_on_continuous_features(k: int):
     generated, real = 0.8 * gaussian(150, 5, seed=3) + 0.2, gaussian(120, 5, seed=4)
