@@ -18,7 +18,7 @@ class Measure(Protocol):
     """Importance-weighted likelihood, with what knows nothing as its floor."""
 
     def likelihood(self, module: Any, bars: Tensor, draws: int) -> Tensor: ...
-    def floor(self, train: Any, bars: Any) -> Values: ...
+    def floor(self, train: Any, bars: Any, channels: int = 1) -> Values: ...
     def ceiling(self, bars: Any) -> Values: ...
 
 
@@ -73,7 +73,8 @@ class Likelihood(History):
         some = bars[spread(len(bars), self.bars)]
         nll = self._nll(pl_module, some, self.draws).mean()
         pl_module.log("likelihood/nll", nll, sync_dist=True)
-        self._lines = self._lines or self._limits(groove_data(trainer), some)
+        if pl_module.likelihood.channels == 1:  # pyright: ignore
+            self._lines = self._lines or self._limits(groove_data(trainer), some)
         self.history.append({"epoch": epoch, "nll": float(nll)})
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,10 +85,11 @@ class Likelihood(History):
             for k in self.final_draws
         }
         values["likelihood/nll"] = values[f"likelihood/nll_{self.final_draws[-1]}"]
-        self.floor = self.measure.floor(data.reference("train"), test)
+        channels: int = pl_module.likelihood.channels  # pyright: ignore
+        self.floor = self.measure.floor(data.reference("train"), test, channels)
         self.ceiling = self.measure.ceiling(test)
         truth = getattr(data, "truth", None)
-        if truth is not None:
+        if truth is not None and channels == 1:  # The truth is of hits alone.
             values |= self._gap(pl_module, data, truth)
             hits = test.tensor[:, 0]
             self.ceiling["likelihood/nll"] = float(-truth.log_likelihood(hits).mean())
@@ -100,8 +102,6 @@ class Likelihood(History):
             return self.measure.likelihood(module, bars.to(module.device), draws)
 
     def _gap(self, module: LightningModule, data: Any, truth: Any) -> Values:
-        if module.likelihood.channels > 1:  # pyright: ignore  the truth is of hits alone
-            return {}
         fresh = data.fresh(self.fresh, seed=1).tensor
         nll = self._nll(module, fresh, self.final_draws[-1]).cpu()
         gap = nll + truth.log_likelihood(fresh[:, 0])
@@ -109,7 +109,7 @@ class Likelihood(History):
         return {"likelihood/gap": float(gap.mean()), "likelihood/gap_error": float(error)}
 
     def _limits(self, data: Any, some: Tensor) -> list[tuple[float, str, str]]:
-        """Heights of the figure's dotted lines, on the bars of its curve."""
+        """Heights of the figure's dotted lines: of all validation bars, and of its curve's own."""
         floor = self.measure.floor(data.reference("train"), data.reference("validate"))
         lines = [(floor["likelihood/nll"], "independent\ncells", GREY)]
         if getattr(data, "truth", None) is not None:

@@ -129,7 +129,7 @@ def run(cfg: DictConfig) -> None:
     floor = of_bars(noise, torch.full((len(noise),), TEMPO), test)
     ceiling = of_bars(source.tensor, torch.from_numpy(source.tempos), test)
     if cfg.samples is None:
-        floor |= measure.floor(train, test)
+        floor |= measure.floor(train, test, module.likelihood.channels)  # pyright: ignore
         ceiling |= measure.ceiling(test)
     found = Found(str(of), len(bars), values, floor, ceiling, said, data.fingerprint)
     directory = record(found, cfg, time.monotonic() - began)

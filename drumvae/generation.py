@@ -38,7 +38,9 @@ def run(cfg: DictConfig) -> None:
         measure(loaded, cfg.split, cfg.seed, directory)
         return
     mode = MODES[cfg.mode][0]
-    made = mode(_wish(cfg, loaded))
+    wish = _wish(cfg, loaded)
+    made = mode(wish)
+    made.remarks = wish.source.remarks if cfg.source is not None else ()
     files.write(directory, made, cfg)
     command = ["python", "-m", f"{cfg.app}.{HydraConfig.get().job.name}", *given]
     told = {"command": command, "seconds": time.monotonic() - began, "data": None}
@@ -56,6 +58,14 @@ def _check(cfg: DictConfig, given: list[str]) -> None:
                 f"mode={cfg.mode} does not take {key}=; it takes {', '.join(takes)} and "
                 f"{', '.join(COMMON[1:7])}"
             )
+    if "from" in given and cfg.style is None:
+        raise ValueError("from= says how bars of a style are drawn; name the style too: style=rock")
+    if type(cfg.seed) is not int or cfg.seed < 0:
+        raise ValueError(f"seed= is a whole number from 0 up, got {cfg.seed}")
+    if cfg.out is not None and Path(str(cfg.out)).is_dir():
+        raise ValueError(
+            f"out={cfg.out} is a folder; name a MIDI file in it: out={cfg.out}/mine.mid"
+        )
 
 
 def _wish(cfg: DictConfig, loaded: Loaded) -> Wish:

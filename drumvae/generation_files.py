@@ -17,6 +17,7 @@ from rich.table import Table
 
 from callbacks.atomic import write_atomically
 from callbacks.figures import styled_figure
+from callbacks.glance import cell
 from callbacks.grooves import draw_bar
 from drumvae.generation_wish import Made, Titled
 from drumvae.grooves import Groove, Kit
@@ -40,7 +41,7 @@ def write(directory: Path, made: Made, cfg: DictConfig) -> None:
     for name, groove in grooves[:FILES]:
         write_midi(groove, directory / "midi" / f"{name}.mid")
     if cfg.out is not None:
-        write_midi(grooves[0][1], Path(cfg.out))
+        write_midi(grooves[0][1], Path(str(cfg.out)))
     write_atomically(directory / "groove.json", json.dumps(_told(made, cfg)) + "\n")
     _write_arrays(directory / "samples" / "final.npz", made)
     _draw(directory / "figures" / "grooves.png", made.pictured, grooves[0][1].kit)
@@ -75,6 +76,7 @@ def summarise(
         "best": {},
         "floor": made.floor,
         "ceiling": made.ceiling,
+        "remarks": [*made.remarks],
         "verdict": None,
         "seconds": round(told["seconds"], 3),
         "batches": 0,
@@ -91,10 +93,11 @@ def show(made: Made, directory: Path) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for name, value in made.final.items():
-        limits = [f"{v[name]:.3f}" if name in v else "" for v in (made.floor, made.ceiling)]
-        table.add_row(name, limits[0], f"{value:.3f}", limits[1])
+        table.add_row(name, cell(made.floor.get(name)), cell(value), cell(made.ceiling.get(name)))
     console = Console()
     console.print(table)
+    for remark in made.remarks:
+        console.print(f"of the source: {remark}", highlight=False)
     console.print(str(directory), soft_wrap=True)
 
 
@@ -123,17 +126,17 @@ def _cells(groove: Groove) -> dict[str, Any]:
 
 
 def _write_arrays(path: Path, made: Made) -> None:
-    """All grooves as bars of the shortest one's length, which divides the others'."""
+    """All that was made as the model's bars, each once: a long groove holds the short ones."""
     grooves = [*made.grooves.values()]
-    steps = min(groove.steps for groove in grooves)
-    alike = [groove for groove in grooves if groove.steps % steps == 0]
+    longest, steps = max(groove.steps for groove in grooves), made.pictured[0][0][1].shape[1]
+    whole = [groove for groove in grooves if groove.steps == longest]
     arrays = {
         name: np.concatenate(
-            [getattr(g, name).reshape(-1, steps, len(g.kit.voices)) for g in alike]
+            [getattr(g, name).reshape(-1, steps, len(g.kit.voices)) for g in whole]
         )
         for name in ("hits", "velocities", "offsets")
     }
-    tempos = [np.full(g.steps // steps, g.tempo, np.float32) for g in alike]
+    tempos = [np.full(g.steps // steps, g.tempo, np.float32) for g in whole]
     with _whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays, tempos=np.concatenate(tempos))
 

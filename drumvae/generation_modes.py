@@ -62,7 +62,7 @@ def _separate(wish: Wish, bars: Tensor, style: int | None, name: str) -> Made:
 
 def transferred(wish: Wish) -> Made:
     """A file in another style."""
-    source, style, typical = wish.source(), wish.style("to"), wish.share("typical")
+    source, style, typical = wish.source, wish.style("to"), wish.share("typical")
     model, styles = wish.loaded.model, wish.loaded.styles
     found = transfer(model, styles, source.bars, style, wish.generator, typical=typical)
     made = wish.read(found.bars, style)
@@ -121,7 +121,7 @@ def tracked(wish: Wish) -> Made:
 
 def continued(wish: Wish) -> Made:
     """Bars that go on where a file ends, and the file with them in place of its last stroke."""
-    source, count = wish.source(), wish.count("bars", FOLLOWING)
+    source, count = wish.source, wish.count("bars", FOLLOWING)
     model, styles, begun = wish.loaded.model, wish.loaded.styles, body(source.bars)
     bars = following(model, styles, begun, count, wish.generator, wish.share("variation"))
     style = wish.reading(begun)
@@ -142,13 +142,13 @@ def continued(wish: Wish) -> Made:
 
 def infilled(wish: Wish) -> Made:
     """A file with some voices or steps anew."""
-    source, styles = wish.source(), wish.loaded.styles
+    source, styles = wish.source, wish.loaded.styles
     new = torch.zeros(source.bars.shape[2:], dtype=torch.bool)
     voices, steps = _listed(wish.cfg.voices), _listed(wish.cfg.steps)
     if unknown := [voice for voice in voices if voice not in styles.kit.voices]:
         known = ", ".join(styles.kit.voices)
         raise ValueError(f"no voice {unknown[0]!r} in this kit; voices= takes some of {known}")
-    if outside := [s for s in steps if not isinstance(s, int) or not 0 <= s < len(new)]:
+    if outside := [s for s in steps if type(s) is not int or not 0 <= s < len(new)]:
         raise ValueError(
             f"no step {outside[0]!r} in a bar; steps= takes some of 0 to {len(new) - 1}"
         )
@@ -170,7 +170,7 @@ def infilled(wish: Wish) -> Made:
 
 def humanized(wish: Wish) -> Made:
     """A file as a drummer would play it."""
-    source, amount = wish.source(), wish.share("amount")
+    source, amount = wish.source, wish.share("amount")
     if wish.humanize is None:
         raise FileNotFoundError(
             "nothing here can humanize: train a model of velocities and offsets with python -m "
@@ -205,7 +205,7 @@ MODES: dict[str, tuple[Callable[[Wish], Made], tuple[str, ...]]] = {
 def _listed(value: Any) -> Sequence[Any]:
     if value is None:
         return []
-    return [value] if isinstance(value, str | int) else list(value)
+    return [value] if isinstance(value, str | int | float) else list(value)
 
 
 def _apart(a: Tensor, b: Tensor) -> float:

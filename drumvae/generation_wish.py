@@ -1,6 +1,7 @@
 """What a musician asks of `python -m drumvae.generate`, and what comes of it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ class Made:
         final: what was measured.
         floor: what knows nothing gets.
         ceiling: what real bars get.
+        remarks: what of the source was not used, in words.
     """
 
     grooves: dict[str, Groove]
@@ -36,6 +38,7 @@ class Made:
     final: Values = field(default_factory=dict)
     floor: Values = field(default_factory=dict)
     ceiling: Values = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,14 @@ class Wish:
             raise ValueError(f"{key}= is a whole number from 1 up, got {value}")
         return value
 
+    @cached_property
     def source(self) -> Source:
         """The MIDI file."""
         if self.cfg.source is None:
             raise ValueError(f"mode={self.cfg.mode} needs source=FILE.mid")
-        return read_source(Path(self.cfg.source), self.loaded.styles.kit, self.loaded.model.steps)
+        return read_source(
+            Path(str(self.cfg.source)), self.loaded.styles.kit, self.loaded.model.steps
+        )
 
     def tempo(self, usual: float) -> float:
         """What the user asks for, else the usual one."""

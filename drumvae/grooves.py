@@ -184,13 +184,32 @@ class Losses:
     Attributes:
         collisions: notes that fell on a cell which a louder one (or an equal one before it) has.
         outside: notes whose voice the kit does not have.
+        early: notes of a voice in the kit that lie half a step and more before the first step.
     """
 
     collisions: int = 0
     outside: int = 0
+    early: int = 0
 
     def __add__(self, other: "Losses") -> "Losses":
-        return Losses(self.collisions + other.collisions, self.outside + other.outside)
+        return Losses(
+            self.collisions + other.collisions,
+            self.outside + other.outside,
+            self.early + other.early,
+        )
+
+    def told(self) -> tuple[str, ...]:
+        """What was lost, in words; nothing where nothing was."""
+        kinds = (
+            (self.outside, "of voices outside the kit"),
+            (self.collisions, "on a step where the same voice sounds louder"),
+            (self.early, "before the first step"),
+        )
+        return tuple(
+            f"{count} {'note' if count == 1 else 'notes'} {what} left out"
+            for count, what in kinds
+            if count
+        )
 
 
 def quantise(
@@ -203,14 +222,15 @@ def quantise(
     """Put notes on the grid; of those that share a cell the loudest stays.
 
     Args:
-        notes: in any order; a place that rounds below step 0 goes to step 0's early side at most.
+        notes: in any order.
         kit: the columns.
         steps: length of the groove.
         tempo: quarter notes a minute.
         meter: of the groove.
 
     Returns:
-        The groove, and what was lost: notes at or after `steps` are not counted, they are later.
+        The groove, and what was lost: notes at or after `steps` are not counted, they are later;
+        those that round to a step before the first are.
     """
     columns = np.array([-1 if (c := kit.voice_of(n.note)) is None else c for n in notes], int)
     place = np.array([n.beat for n in notes], dtype=np.float64) * STEPS_PER_BEAT
@@ -227,5 +247,6 @@ def quantise(
     hits[cells] = True
     velocities[cells] = loud[order] / np.float32(127)
     offsets[cells] = np.clip(place[order] - step[order], -0.5, 0.5)
-    lost = Losses(len(inside) - int(hits.sum()), outside)
+    early = int(((columns >= 0) & (step < 0)).sum())
+    lost = Losses(len(inside) - int(hits.sum()), outside, early)
     return Groove(hits, velocities, offsets, tempo, meter, kit), lost

@@ -80,7 +80,7 @@ def read_performance(path: Path) -> Performance:
             tempos[place] = mido.tempo2bpm(message.tempo)
         elif message.type == "time_signature":
             meters.append((place, (message.numerator, message.denominator)))
-        elif message.type == "marker" and message.text == _LEAD_IN:
+        elif message.type == "marker" and message.text == _LEAD_IN and tick == 0:
             lead_in = True
     if not notes:
         raise ValueError(f"{path} has no drums: no note on channel 10")
@@ -95,11 +95,13 @@ def read_performance(path: Path) -> Performance:
 
 
 def _only_meter(path: Path, meters: list[tuple[float, tuple[int, int]]]) -> tuple[int, int]:
+    if not meters or meters[0][0] > 0:
+        meters = [(0.0, (4, 4)), *meters]  # The standard's, until the file names one.
     found = dict.fromkeys(meter for _, meter in meters)
     if len(found) > 1:
         named = ", ".join(f"{beats}/{unit}" for beats, unit in found)
         raise ValueError(f"{path} changes its meter ({named}); cut it into files of one meter")
-    return next(iter(found), (4, 4))
+    return next(iter(found))
 
 
 def read_midi(path: Path, kit: Kit) -> tuple[Groove, Losses]:
@@ -118,8 +120,14 @@ def write_midi(groove: Groove, path: Path) -> None:
     """Write a groove as a drum track of its tempo and meter, General MIDI notes on channel 10.
 
     A hit that lies before the first step would lie before the start of the file: then an empty bar
-    comes first, marked as a lead-in, which `read_midi` leaves out again.
+    comes first, marked as a lead-in, which `read_midi` leaves out again. A note lasts half a step,
+    or until the next of its pitch.
+
+    Raises:
+        ValueError: `path` is a folder.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, and a MIDI file is to be written: name one in it")
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
     track = mido.MidiTrack()
     file.tracks.append(track)
@@ -133,7 +141,12 @@ def write_midi(groove: Groove, path: Path) -> None:
     if len(start) and start.min() < 0:
         track.append(mido.MetaMessage("marker", text=_LEAD_IN, time=0))
         shift = round(groove.steps_per_bar * per_step)
-    length = round(per_step / 2)
+    ends: dict[tuple[int, int], int] = {}
+    for column in np.unique(voice):
+        ticks = np.unique(start[voice == column] + shift)
+        until = np.append(ticks[1:], ticks[-1] + TICKS)
+        for tick, end in zip(ticks, np.minimum(ticks + round(per_step / 2), until), strict=True):
+            ends[int(column), int(tick)] = int(end)
     events: list[tuple[int, int, mido.Message]] = []
     for tick, s, v in zip((start + shift).tolist(), step, voice, strict=True):
         note = groove.kit.note_of(int(v))
@@ -141,7 +154,7 @@ def write_midi(groove: Groove, path: Path) -> None:
         on = mido.Message("note_on", channel=CHANNEL, note=note, velocity=loud)
         off = mido.Message("note_off", channel=CHANNEL, note=note)
         # An off goes before an on of the same tick, or it would cut the next stroke short.
-        events += [(tick, 1, on), (tick + length, 0, off)]
+        events += [(tick, 1, on), (ends[int(v), tick], 0, off)]
     now = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
         track.append(message.copy(time=tick - now))
@@ -150,8 +163,11 @@ def write_midi(groove: Groove, path: Path) -> None:
     track.append(mido.MetaMessage("end_of_track", time=max(0, end - now)))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    file.save(partial)
-    partial.replace(path)
+    try:
+        file.save(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_bar(bar: NDArray[np.float32], kit: Kit, path: Path, tempo: float = 120.0) -> None:

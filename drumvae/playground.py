@@ -130,7 +130,7 @@ class Page:
         self.sources[key] = source
         if len(self.sources) > KEPT:
             self.sources.popitem(last=False)
-        return JSONResponse({"source": key, "bars": len(source.bars)})
+        return JSONResponse({"source": key, "bars": len(source.bars), "remarks": source.remarks})
 
     def _read(self, content: bytes, name: str) -> Source:
         with tempfile.TemporaryDirectory() as folder:

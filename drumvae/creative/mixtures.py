@@ -94,13 +94,15 @@ def fit(points: NDArray[np.float64], groups: NDArray[np.int64]) -> Mixture:
     def fitted(k: int, some: NDArray[np.float64]) -> GaussianMixture:
         return GaussianMixture(k, reg_covar=RIDGE, random_state=SEED).fit(some)
 
-    folds = min(5, len(np.unique(groups)))  # whole performances in each
-    allowed = [k for k in COMPONENTS if k == 1 or k * LEAST <= len(points) * (folds - 1) / folds]
+    some = np.linspace(0, len(points) - 1, min(len(points), COMPARED)).astype(int)
+    tried, of = points[some], groups[some]
+    folds = min(5, len(np.unique(of)))  # whole performances in each
+    parts = [*GroupKFold(folds).split(tried, groups=of)] if folds > 1 else []
+    # Where one performance has nearly all points, little is left to fit without it.
+    least = min((len(a) for a, _ in parts), default=0)
+    allowed = [k for k in COMPONENTS if k == 1 or k * LEAST <= least]
     chosen = 1
-    if folds > 1 and len(allowed) > 1:
-        some = np.linspace(0, len(points) - 1, min(len(points), COMPARED)).astype(int)
-        tried = points[some]
-        parts = [*GroupKFold(folds).split(tried, groups=groups[some])]
+    if len(allowed) > 1:
         scores = np.array(
             [[fitted(k, tried[a]).score(tried[b]) for a, b in parts] for k in allowed]
         )

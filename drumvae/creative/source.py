@@ -11,6 +11,7 @@ from drumvae.grooves import Groove, Kit, Losses, quantise, steps_in_bar
 from drumvae.midi import read_performance
 
 LEAST, MOST = 20.0, 400.0  # quarter notes a minute that a drummer plays
+LONGEST = 2000  # bars of a file: an hour at 130 beats a minute
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,18 @@ class Source:
         tempo: of the file's beginning, quarter notes a minute.
         kit: the voices.
         losses: notes that the grid or the kit could not hold.
+        remarks: what of the file the bars do not have, in words.
     """
 
     bars: Tensor
     tempo: float
     kit: Kit
     losses: Losses
+    remarks: tuple[str, ...] = ()
 
 
 def read_source(path: Path, kit: Kit, steps: int) -> Source:
-    """Read a MIDI file of any length, tempo and looseness as bars.
+    """Read a MIDI file of any looseness as bars.
 
     Notes go to the nearest sixteenth and keep how far they lie off it, so swing survives. A rest
     before the first bar that sounds is left out.
@@ -44,13 +47,18 @@ def read_source(path: Path, kit: Kit, steps: int) -> Source:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no MIDI file, one without drums that the kit has, or not in 4/4.
+        ValueError: no MIDI file, one without drums that the kit has, not in 4/4, or of more than
+            `LONGEST` bars.
     """
     performance = read_performance(path)
     if steps_in_bar(performance.meter) != 16 or performance.meter[0] != 4:
         beats, unit = performance.meter
         raise ValueError(
             f"{path} is in {beats}/{unit}, and the model plays 4/4; give it a file in 4/4"
+        )
+    if performance.bars > LONGEST:
+        raise ValueError(
+            f"{path} is {performance.bars:,} bars long, and {LONGEST:,} are the most; cut it"
         )
     count = -(-performance.bars * 16 // steps)
     whole, losses = quantise(performance.notes, kit, count * steps)
@@ -63,16 +71,28 @@ def read_source(path: Path, kit: Kit, steps: int) -> Source:
             f"kit ({', '.join(kit.voices)}); write it with General MIDI drum notes"
         )
     first = int(sounding.int().argmax())
-    return Source(bars[first:], performance.tempo_at(first * steps / 4), kit, losses)
+    tempo = performance.tempo_at(first * steps / 4)
+    later = [t for place, t in performance.tempos if place > first * steps / 4]
+    remarks = losses.told()
+    if changed := [other for other in later if abs(other - tempo) > 0.5]:
+        low, high = min(tempo, *changed), max(tempo, *changed)
+        remarks += (
+            f"its tempo moves between {low:.0f} and {high:.0f} beats a minute, and what is written "
+            f"has the {tempo:.0f} of its beginning",
+        )
+    return Source(bars[first:], tempo, kit, losses, remarks)
 
 
 def body(bars: Tensor) -> Tensor:
     """Bars of shape (n, 3, steps, voices) without the last stroke that many files end in.
 
-    Bars at the end that have less than half as many hits as the bars have in the median.
+    Bars at the end that have less than half as many hits as the bars that sound have in the median.
     """
     hits = bars[:, 0].sum((1, 2))
-    lasting = (hits >= hits.median() / 2).nonzero()
+    sounding = hits[hits > 0]
+    if not len(sounding):
+        return bars
+    lasting = (hits >= sounding.quantile(0.5) / 2).nonzero()
     return bars[: int(lasting[-1]) + 1]
 
 
@@ -83,6 +103,9 @@ def groove_of(bars: Tensor, kit: Kit, tempo: float) -> Groove:
         ValueError: a tempo that nobody plays.
     """
     if not LEAST <= tempo <= MOST:
-        raise ValueError(f"a tempo lies in [{LEAST:g}, {MOST:g}] beats a minute, got {tempo:g}")
+        raise ValueError(
+            f"a tempo lies in [{LEAST:g}, {MOST:g}] beats a minute, got {tempo:g}; what a file "
+            "of another becomes can be written at one of these (tempo=120)"
+        )
     hits, velocities, offsets = bars.transpose(0, 1).flatten(1, 2).numpy()
     return Groove(hits > 0.5, velocities, offsets, float(tempo), kit=kit)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from drumvae.creative.source import body
 from drumvae.creative.styles import Styles
 from drumvae.creative.trained import Model
 from drumvae.gaussian import Gaussian
@@ -121,13 +120,13 @@ def following(
 ) -> Tensor:
     """Bars that go on where a source ends.
 
-    z_high is that of the source's bars on average. Detail and noise walk on from the last of its
-    body, and are what would have drawn it: without variation it comes again.
+    z_high is that of the source's bars on average. Detail and noise walk on from its last bar, and
+    are what would have drawn it: without variation it comes again.
 
     Args:
         model: plays them.
         styles: what it knows.
-        source: consecutive bars, shape (n, 3, steps, voices).
+        source: consecutive bars, shape (n, 3, steps, voices), as `body` leaves them.
         bars: how many.
         generator: source of chance.
         variation: in [0, 1].
@@ -139,7 +138,6 @@ def following(
         ValueError: no bar, or a variation outside [0, 1].
     """
     _check(bars, variation)
-    source = body(source)
     features = model.features(source)
     z_high = model.posterior_high(features).mean.mean(0, keepdim=True)
     z_low = model.posterior_low(features[-1:], z_high).draw(generator)

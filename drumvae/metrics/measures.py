@@ -103,14 +103,21 @@ class GrooveMeasures:
             "style/within_low": separation(detail, styles, permutations=0).within,
         }
 
-    def floor(self, train: Bars, bars: Bars) -> Values:
-        """What knows nothing gets: one frequency for each cell, one bar for all, one style."""
+    def floor(self, train: Bars, bars: Bars, channels: int = 1) -> Values:
+        """What knows nothing gets: one frequency for each cell, one bar for all, one style.
+
+        Args:
+            train: bars that frequencies are counted in.
+            bars: what is measured.
+            channels: that the model's likelihood reads; the frequencies say what hits have, and of
+                one with velocities and offsets (3) `likelihood/nll` has no floor.
+        """
         p = np.clip((train.hits.sum(0) + 0.5) / (len(train) + 1), 1e-6, 1 - 1e-6)
         cells = np.where(bars.hits, np.log(p), np.log1p(-p)).sum((1, 2))
         same = torch.from_numpy(np.broadcast_to(p > 0.5, bars.hits.shape).copy())
         share = np.bincount(bars.styles) / len(bars)
-        return {
-            "likelihood/nll": float(-cells.mean()),
+        known = {"likelihood/nll": float(-cells.mean())} if channels == 1 else {}
+        return known | {
             "reconstruction/f1": float(onset_f1(same, torch.from_numpy(bars.hits))),
             "style/probe": float(share.max()),
             "style/information": 0.0,

@@ -37,7 +37,8 @@ def separation(means: Tensor, styles: Tensor, permutations: int = 200, seed: int
     """Separation of styles in latent means, with a permutation test.
 
     Args:
-        means: posterior means, shape (n, dimensions); no dimension gives NaN.
+        means: posterior means, shape (n, dimensions); no dimension gives NaN, and so do means that
+            are not finite.
         styles: labels, shape (n,), at least two different ones.
         permutations: shuffled labellings.
         seed: of the shuffles.
@@ -46,6 +47,8 @@ def separation(means: Tensor, styles: Tensor, permutations: int = 200, seed: int
         return Separation(math.nan, math.nan, math.nan, math.nan)
     within, between = _variances(means, styles)
     ratio = between / max(within, 1e-12)
+    if math.isnan(ratio):
+        return Separation(within, between, ratio, math.nan)
     generator = torch.Generator().manual_seed(seed)
     as_good = 1
     for _ in range(permutations):

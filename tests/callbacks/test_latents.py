@@ -151,6 +151,13 @@ def test_the_gap_is_what_the_density_falls_short_of_the_truth(offset: float, tmp
     assert [row["epoch"] for row in callback.history] == [1, 2]
 
 
+def test_what_cells_of_hits_have_is_no_floor_of_velocities_and_offsets():
+    bars = Recipes(held_out=40).reference("test")
+    of_hits, of_all = (GrooveMeasures().floor(bars, bars, channels) for channels in (1, 3))
+    assert of_hits["likelihood/nll"] > 20 and "likelihood/nll" not in of_all
+    assert of_all == {k: v for k, v in of_hits.items() if k != "likelihood/nll"}
+
+
 def test_one_live_dimension_among_five(tmp_path: Path):
     callback = PosteriorCollapse(GrooveMeasures(), verdicts, onset, bars=300)
     logged = run(Oracle(), callback, tmp_path).callback_metrics

@@ -74,6 +74,12 @@ def test_components_are_for_what_performances_share_not_for_each_performance():
     assert len(fit(own, groups).weights) == 1
 
 
+@pytest.mark.parametrize("sizes", [[199, 1], [598, 1, 1], [5000, 2, 1, 1, 1], [200]])
+def test_one_performance_may_have_nearly_all_bars(sizes: list[int]):
+    points = np.random.default_rng(1).normal(size=(sum(sizes), 2))
+    assert len(fit(points, np.repeat(np.arange(len(sizes)), sizes)).weights) == 1
+
+
 class _Line:
     """One latent of each level; a cell's log-odds are a line in z_low; q is wrong on purpose."""
 
@@ -155,7 +161,11 @@ def test_what_follows_leaves_the_last_stroke_out(known):
     stroke[0, 0, 0, 0] = 1
     ended = torch.cat([source, stroke, torch.zeros_like(stroke)])
     assert torch.equal(body(ended), source) and torch.equal(body(source), source)
-    after = following(model, styles, ended, 1, chance(), variation=0.0)
+    # Of one bar and a stroke too, whatever silence follows.
+    for silent in (0, 3):
+        short = torch.cat([source[:1], stroke, torch.zeros_like(stroke).repeat(silent, 1, 1, 1)])
+        assert torch.equal(body(short), source[:1])
+    after = following(model, styles, body(ended), 1, chance(), variation=0.0)
     assert torch.equal(after[0, 0], source[-1, 0])
 
 
@@ -224,6 +234,24 @@ def test_a_loose_file_is_cut_into_bars_and_keeps_its_swing(tmp_path: Path):
     assert int(hats[1].sum()) == 2 and int(source.bars[:, 0].sum()) == 10
     late = source.bars[:, 2][source.bars[:, 0] > 0]
     assert late[1::2].numpy() == pytest.approx(4 * 2 / 3 - 3, abs=1e-3)
+
+
+def test_what_a_source_loses_is_said(tmp_path: Path):
+    clapped = midi(tmp_path / "a.mid", [(0, 36), (1, 39), (2, 36), (2.01, 36), (3, 39)])
+    source = read_source(clapped, GMD_KIT, 16)
+    assert source.remarks == (
+        "2 notes of voices outside the kit left out",
+        "1 note on a step where the same voice sounds louder left out",
+    )
+    file = mido.MidiFile(midi(tmp_path / "b.mid", [(0, 36), (4, 36)], 100))
+    change = mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(160), time=4 * 480)
+    file.tracks.append(mido.MidiTrack([change]))
+    file.save(tmp_path / "b.mid")
+    (remark,) = read_source(tmp_path / "b.mid", GMD_KIT, 16).remarks
+    assert remark.startswith("its tempo moves between 100 and 160 beats a minute")
+    assert read_source(midi(tmp_path / "c.mid", [(0, 36), (4, 36)]), GMD_KIT, 16).remarks == ()
+    with pytest.raises(ValueError, match=r"2,001 bars long, and 2,000 are the most"):
+        read_source(midi(tmp_path / "d.mid", [(0, 36), (8000, 36)]), GMD_KIT, 16)
 
 
 def test_a_file_that_no_bar_comes_from_says_why(tmp_path: Path):

@@ -52,6 +52,9 @@ def test_wrong_wishes_are_one_line(tmp_path: Path):
         (["mode=humanize", "source=none.mid"], "none.mid"),
         (["mode=complexity", "style=rock", "amount=2"], "number from 0 to 1"),
         (["mode=track", "style=rock", "amount=0.2"], "does not take amount="),
+        (["mode=samples", "from=style"], "name the style too"),
+        (["mode=samples", "seed=1.5"], "seed= is a whole number from 0 up, got 1.5"),
+        (["mode=samples", "out=."], "out=. is a folder"),
     ):
         done = generate(tmp_path, *arguments, f"ckpt_path={SHIPPED}")
         assert done.returncode != 0
@@ -192,6 +195,8 @@ def test_an_infill_of_what_is_not_there_is_refused(loaded: Loaded, source: Path)
     for key, said in (
         ("voices=[cowbell]", "no voice 'cowbell' in this kit; voices= takes some of kick"),
         ("steps=[16]", "no step 16 in a bar; steps= takes some of 0 to 15"),
+        ("steps=3.5", "no step 3.5 in a bar"),
+        ("steps=true", "no step True in a bar"),
         ("steps=null", "no cell is to be drawn anew"),
     ):
         with pytest.raises(ValueError, match=said):
@@ -204,6 +209,27 @@ def test_a_key_of_another_mode_is_refused():
     _check(cfg, ["mode", "style", "hydra.run.dir", "data.archive"])
     with pytest.raises(ValueError, match="mode=track does not take amount=; it takes style, bars"):
         _check(cfg, ["mode", "amount"])
+
+
+@pytest.mark.parametrize(
+    ("wishes", "bars"),
+    [
+        (["mode=blend", "a=rock", "b=jazz", "steps=5"], 5),
+        (["mode=continue", "bars=2"], 5),
+        (["mode=continue", "bars=3"], 6),
+        (["mode=track", "style=rock", "bars=4"], 4),
+    ],
+)
+def test_every_bar_is_in_the_arrays_once(loaded: Loaded, source: Path, tmp_path, wishes, bars):
+    given = [f"source={source}"] if wishes[0] == "mode=continue" else []
+    made = make(loaded, *wishes, *given)
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("drumvae_generate", ["sound=false"])
+    generation_files.write(tmp_path, made, cfg)
+    with np.load(tmp_path / "samples" / "final.npz") as arrays:
+        assert arrays["hits"].shape == (bars, 16, 9) and arrays["tempos"].shape == (bars,)
+        longest = max(made.grooves.values(), key=lambda groove: groove.steps)
+        assert np.array_equal(arrays["hits"].reshape(-1, 9), longest.hits)
 
 
 def test_all_samples_are_in_one_file_that_evaluate_reads(loaded: Loaded, tmp_path: Path):

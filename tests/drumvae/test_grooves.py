@@ -70,6 +70,11 @@ def test_the_louder_of_two_notes_on_a_cell_stays_and_the_other_is_counted():
     assert lost == Losses(collisions=2, outside=1)
 
 
+def test_notes_before_the_first_step_are_counted():
+    groove, lost = quantise([Note(-0.2, 36, 100), Note(-0.1, 38, 100)], GMD_KIT, 16)
+    assert cells(groove) == {(0, "snare")} and lost == Losses(early=1)
+
+
 def test_silence_has_no_velocity_and_no_offset():
     groove, _ = quantise([Note(0.3, 36, 80)], GMD_KIT, 16)
     assert (groove.velocities[~groove.hits] == 0).all()

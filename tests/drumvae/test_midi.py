@@ -74,6 +74,42 @@ def test_other_voices_are_counted_and_other_channels_are_no_drums(tmp_path):
     assert lost == Losses(0, 1)
 
 
+def test_a_marker_later_in_the_file_is_no_lead_in(tmp_path):
+    groove = random_groove(1)
+    write_midi(groove, tmp_path / "a.mid")
+    file = mido.MidiFile(tmp_path / "a.mid")
+    marker = mido.MetaMessage("marker", text="lead-in", time=16 * 240)
+    file.tracks.append(mido.MidiTrack([marker]))
+    file.save(tmp_path / "b.mid")
+    again, lost = read_midi(tmp_path / "b.mid", GMD_KIT)
+    assert (again.hits == groove.hits).all() and lost == Losses()
+
+
+def test_a_meter_that_comes_later_changes_the_standard_one(tmp_path):
+    later = mido.MetaMessage("time_signature", numerator=3, denominator=4, time=4800)
+    with pytest.raises(ValueError, match=r"changes its meter \(4/4, 3/4\)"):
+        read_midi(written(tmp_path / "a.mid", stroke(36), later, stroke(36)), GMD_KIT)
+    at_once = mido.MetaMessage("time_signature", numerator=3, denominator=4)
+    groove, _ = read_midi(written(tmp_path / "b.mid", at_once, stroke(36)), GMD_KIT)
+    assert groove.meter == (3, 4)
+
+
+def test_no_note_is_struck_while_its_pitch_still_sounds(tmp_path):
+    """A sequencer that pairs notes by pitch would cut the second one short."""
+    shape = (16, len(GMD_KIT.voices))
+    hits, offsets = np.zeros(shape, bool), np.zeros(shape, np.float32)
+    hits[[3, 4], 0] = True
+    offsets[3, 0], offsets[4, 0] = 0.4, -0.3
+    write_midi(
+        Groove(hits, 0.5 * hits.astype(np.float32), offsets, kit=GMD_KIT), tmp_path / "a.mid"
+    )
+    notes = [m.type for m in mido.MidiFile(tmp_path / "a.mid").tracks[0] if "note" in m.type]
+    assert notes == ["note_on", "note_off"] * 2
+    with pytest.raises(ValueError, match="is a folder"):
+        write_midi(Groove(hits, offsets * 0, offsets, kit=GMD_KIT), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mid"]
+
+
 def test_mid_toms_reach_a_kit_without_them(tmp_path):
     path = written(tmp_path / "a.mid", stroke(47))
     groove, _ = read_midi(path, REPORT_KIT)

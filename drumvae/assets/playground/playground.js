@@ -74,8 +74,10 @@ element("file").addEventListener("change", async () => {
   body.append("file", file);
   const answer = await ask("/source", { method: "POST", body });
   if (!answer) return;
-  ({ source } = await answer.json());
-  play();
+  const { remarks, ...known } = await answer.json();
+  source = known.source;
+  await play();
+  if (remarks.length) say(`Of your file: ${remarks.join("; ")}.`);
 });
 element("forget").addEventListener("click", () => {
   source = "";

@@ -37,6 +37,13 @@ def test_separation_is_free_of_scale_and_the_permutation_test_is_not_fooled():
     assert 0.35 < sum(values) / len(values) < 0.65
 
 
+def test_means_that_are_no_numbers_separate_nothing():
+    means, styles = torch.randn(20, 2), torch.arange(20) % 2
+    means[3, 1] = math.nan
+    found = separation(means, styles)
+    assert math.isnan(found.ratio) and math.isnan(found.p_value)
+
+
 def test_no_dimension_separates_nothing():
     found = separation(torch.zeros(6, 0), torch.tensor([0, 0, 0, 1, 1, 1]))
     assert math.isnan(found.ratio)
