@@ -102,7 +102,9 @@ class CollapseVerdict(History):
         coverage = measuring(trainer)
         found = self.rules(_measured(trainer), coverage.final_samples, coverage.ceiling)
         self._log(pl_module, found)
-        self.verdict = found.sentence + self._since(found.lost)
+        # Of noise the few letters that surely are none tell nothing, unless that is all of them.
+        since = self._since(found.lost) if found.word != "noise" or len(found.lost) == 26 else ""
+        self.verdict = found.sentence + since
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"ceiling": dict(self._ceiling)}

@@ -10,6 +10,9 @@ from callbacks.run_directory import SUMMARY, RunDirectory, find_open_runs, find_
 SAMPLE_SIZES = ("samples", "final_samples", "bars", "draws", "final_draws", "fresh")
 """Settings of a callback that say on how much it measures."""
 
+SHEETS = ("sample", "generate")
+"""Names of what draws from a run that is trained already."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -67,6 +70,8 @@ def _unfit(run: RunDirectory) -> str | None:
     if not run.finished:
         error = run.summary.get("error")
         return f"{run.summary['status']}: {error}" if error else run.summary["status"]
+    if run.name in SHEETS:
+        return f"it holds what `python -m {run.app}.{run.name}` drew; compare the run itself"
     return None if final(run) else "it has no final measures"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callbacks.comparable import LeftOut, check_alike, final, gather, measured_differently, some
-from callbacks.run_directory import SUMMARY, RunDirectory
+from callbacks.run_directory import RunDirectory
 from callbacks.statistics import Estimate, improvement_probability, interquartile_mean_estimate
 from callbacks.variants import Variant, sort_into_variants, trained_run
 
@@ -159,17 +159,13 @@ def _without_repeated(
         for run, seed in zip(variant.runs, variant.seeds, strict=True):
             if seed is None:
                 continue
-            older, newer = sorted([last.get(seed, run), run], key=_ended)
+            older, newer = sorted([last.get(seed, run), run], key=lambda run: run.ended)
             last[seed] = newer
             if older is not newer:
                 reason = f"{newer.path} is the same run (variant {variant.name}, seed {seed})"
                 repeated.append(LeftOut(older.path, f"{reason}, and ended later"))
     paths = {each.path for each in repeated}
     return sort_into_variants([run for run in runs if run.path not in paths], by), repeated
-
-
-def _ended(run: RunDirectory) -> float:
-    return (run.path / SUMMARY).stat().st_mtime
 
 
 def _baseline(asked: str | None, names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from callbacks.comparison import Comparison, Outcome
 from callbacks.figures import BLUE, GREEN, INK, ORANGE, SKY, VERMILION, styled_figure
 from callbacks.glance import cell
 from callbacks.page import Picture, png
-from callbacks.variants import Variant
+from callbacks.variants import Variant, watched
 
 MOST = 12
 """Variants in a figure; of more, those with the best means are shown."""
@@ -83,7 +83,7 @@ def shown(found: Comparison) -> list[Variant]:
 def curves(variant: Variant, column: str) -> Curves | None:
     """A column over the epochs in which all seeds of a variant have a value; None without any."""
     seeds = []
-    for run in variant.runs:
+    for run in map(watched, variant.runs):
         values = run.metrics.get(column)
         if values is None:
             return None

@@ -19,7 +19,7 @@ from callbacks.comparison_figures import curves, looks, selection, shown
 from callbacks.figures import BLUE, styled_figure
 from callbacks.glance import cell
 from callbacks.page import Picture, png
-from callbacks.variants import Variant
+from callbacks.variants import Variant, watched
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +108,11 @@ def _draw_levels(axes: Axes, levels: dict[str, Level]) -> QuadMesh:
 def _levels(variant: Variant) -> dict[str, Level]:
     levels = {}
     for name in LEVELS:
-        columns = [column for column in variant.runs[0].metrics if column.startswith(f"kl_{name}/")]
+        columns = [
+            column
+            for column in watched(variant.runs[0]).metrics
+            if column.startswith(f"kl_{name}/")
+        ]
         found = [curves(variant, column) for column in columns]
         there = [curve for curve in found if curve is not None]
         if there and len(there) == len(columns):

@@ -14,6 +14,7 @@ from callbacks.figures import BLUE, INK, VERMILION, styled_figure
 from callbacks.glance import cell
 from callbacks.page import Picture, png
 from callbacks.run_directory import RunDirectory
+from callbacks.variants import watched
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,10 @@ def survival_map(found: Comparison) -> Picture | None:
     if not variants:
         return None
     letters = _letters(final(variants[0].runs[0]))
-    lives = {v.name: np.mean([epochs_alive(run, letters) for run in v.runs], 0) for v in variants}
+    lives = {
+        v.name: np.mean([epochs_alive(watched(run), letters) for run in v.runs], 0)
+        for v in variants
+    }
     lives = {name: life for name, life in lives.items() if np.isfinite(life).all()}
     shares = {
         v.name: len(letters) * np.mean([[final(run)[k] for k in letters] for run in v.runs], 0)

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ import yaml
 from numpy.typing import NDArray
 
 SUMMARY, CONFIG = "summary.json", "config.yaml"
+
+
+def now() -> str:
+    """This moment, as `ended` of a summary has it: local time with its zone."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,13 @@ class RunDirectory:
     @property
     def seed(self) -> int | None:
         return self.summary.get("seed")
+
+    @property
+    def ended(self) -> datetime:
+        """When it ended, as it says itself; of one that does not, when its summary was written."""
+        if told := self.summary.get("ended"):
+            return datetime.fromisoformat(told)
+        return datetime.fromtimestamp((self.path / SUMMARY).stat().st_mtime).astimezone()
 
     @property
     def finished(self) -> bool:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from callbacks.glance import cell, glance
-from callbacks.run_directory import SUMMARY, RunDirectory, find_runs, read_run
+from callbacks.run_directory import RunDirectory, find_runs, read_run
 
 COLOURS = {"finished": "green", "failed": "red", "interrupted": "yellow"}
 LESS_NEEDED = ("verdict", "app", "measures", "ended")
@@ -60,8 +60,8 @@ def list_runs(root: Path) -> tuple[list[Listed], list[str]]:
     listed, unreadable = [], []
     for path in find_runs(root):
         try:
-            ended = datetime.fromtimestamp((path / SUMMARY).stat().st_mtime)
-            listed.append(Listed(read_run(path), ended))
+            run = read_run(path)
+            listed.append(Listed(run, run.ended))
         except (OSError, ValueError) as error:
             unreadable.append(str(error))
     return sorted(listed, key=lambda each: each.ended, reverse=True), unreadable

@@ -89,10 +89,19 @@ def sort_into_variants(runs: Sequence[RunDirectory], by: Sequence[str] = ()) -> 
 def trained_run(run: RunDirectory) -> RunDirectory:
     """The run that an evaluation has measured, as far as it is still there; else the run itself."""
     if checkpoint := run.summary.get("measured"):
-        # Not so where it has measured somebody's pictures: they speak for themselves.
-        with contextlib.suppress(OSError, ValueError):
-            return read_run(Path(checkpoint).parent.parent)
+        # It may be named from where the evaluation was run: the folder that its own outputs are in.
+        for start in (Path(), *run.path.resolve().parents):
+            # Not so where it has measured somebody's pictures: they speak for themselves.
+            with contextlib.suppress(OSError, ValueError):
+                return read_run((start / checkpoint).parent.parent)
     return run
+
+
+def watched(run: RunDirectory) -> RunDirectory:
+    """The run whose epochs go with a run's numbers: that which an evaluation has measured alike."""
+    of = trained_run(run)
+    alike = all(of.summary.get(key) == run.summary.get(key) for key in ("data", "judge"))
+    return of if alike else run
 
 
 def recipe(run: RunDirectory) -> Recipe:

@@ -15,9 +15,11 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 EXPERIMENTS = Path(__file__).parent / "experiment"
+DATA = Path(__file__).parent / "data"
+APPS = ("fontgan", "drumvae")
 
 # Errors that speak to the user already; any other kind is a surprise, and its type is part of it.
 EXPECTED = (ValueError, OSError, HydraException, OmegaConfBaseException)
@@ -30,6 +32,11 @@ def one_line(error: BaseException) -> str:
         found = re.search(r"full_key: (\S+)", str(error))
         key = f"{found[1]}: " if found else ""
         error = error.__cause__
+    if isinstance(error, MissingMandatoryValue):
+        missing = re.search(r"full_key: (\S+)", str(error))
+        if missing:
+            value = "[FOLDER]" if missing[1].endswith("dirs") else "VALUE"
+            return f"{missing[1]} is not set; add '{missing[1]}={value}'"
     if isinstance(error, OSError) and error.strerror and error.filename:
         text = f"{error.filename}: {error.strerror}"
     else:
@@ -55,13 +62,21 @@ def composition_error(error: Exception, app: str, arguments: Sequence[str]) -> s
     if group := re.search(r"Could not override '([^']+)'\.\s+No match in the defaults list", text):
         if group[1] == "experiment":
             return "experiments are added with a plus: +experiment=NAME"
-        return f"{app} has no group {group[1]!r}{_suggestion(group[1], _groups())}"
+        known = [name for name in _groups() if name != group[1]]
+        owner = next((a for a in APPS if a != app and f"- {group[1]}:" in _root(a)), None)
+        hint = f"; it belongs to {owner}" if owner else _suggestion(group[1], known)
+        return f"{app} has no group {group[1]!r}{hint}"
     if key := re.search(r"Could not (?:override|delete from config\.) '?([^'\s]+)'", text):
         return (
             f"no key {key[1]!r} in this config{_suggestion(key[1], _keys(app, arguments, key[1]))} "
             f"(--cfg job prints all of them, +{key[1]}=VALUE adds a new one)"
         )
     if isinstance(error, OverrideParseException):
+        if "=" not in str(error.override):
+            return (
+                f"cannot read the argument {error.override!r}: arguments are KEY=VALUE, such as "
+                "seed=1 (--help shows more)"
+            )
         return f"cannot read the argument {error.override!r}: {text.splitlines()[0]}"
     cause = error.__cause__
     return one_line(error) if text or cause is None else one_line(cause)
@@ -73,13 +88,14 @@ def experiments(app: str) -> list[str]:
 
 
 def check_domain(arguments: Sequence[str], app: str) -> None:
-    """Refuse `+experiment=NAME` where NAME belongs to the other domain.
+    """Refuse `+experiment=NAME` and `data=NAME` where NAME belongs to the other domain.
 
-    Asked before Hydra composes: it would only report that a group of the other domain is missing.
+    Asked before Hydra composes: it would only report that a group or a key is missing.
 
     Raises:
         ValueError: it belongs to another command, which the message names.
     """
+    domain = app.partition("_")[0]
     for argument in arguments:
         asked = re.fullmatch(r"\+{0,2}experiment=(.+)", argument)
         for name in asked[1].split(",") if asked else []:
@@ -89,11 +105,30 @@ def check_domain(arguments: Sequence[str], app: str) -> None:
                     f"experiment {path.stem!r} belongs to {owner}: "
                     f"python -m {owner}.train +experiment={path.stem}"
                 )
+        asked = re.fullmatch(r"data=(.+)", argument)
+        for name in asked[1].split(",") if asked else []:
+            owners = {path.stem: _owner(path) for path in sorted(DATA.glob("*.yaml"))}
+            if owners.get(name.strip(), domain) != domain:
+                known = ", ".join(stem for stem, owner in owners.items() if owner == domain)
+                raise ValueError(
+                    f"data={name.strip()} belongs to {owners[name.strip()]}; {domain} has {known}"
+                )
 
 
 def _app_of(path: Path) -> str | None:
     config = OmegaConf.load(path)
     return config.get("app") if isinstance(config, DictConfig) else None
+
+
+def _owner(path: Path) -> str:
+    """The domain of data, by the package of what its config makes."""
+    config = OmegaConf.load(path)
+    target = config.get("_target_") if isinstance(config, DictConfig) else None
+    return str(target).partition(".")[0]
+
+
+def _root(app: str) -> str:
+    return (EXPERIMENTS.parent / f"{app}.yaml").read_text(encoding="utf-8")
 
 
 def _unknown_choice(group: str, name: str, options: Iterable[str], app: str) -> str:

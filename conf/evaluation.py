@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callbacks.glance import cell
+from callbacks.run_directory import now
 from callbacks.run_summary import write_atomically
 from conf.summary import plain, versions
 
@@ -59,6 +60,7 @@ def record(found: Found, cfg: DictConfig, seconds: float) -> Path:
         "status": "finished",
         "error": None,
         "command": shlex.join(command),
+        "ended": now(),
         "seed": cfg.seed,
         "measured": found.measured,
         "samples": found.samples,

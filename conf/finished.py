@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ def newest_checkpoint(outputs: Path, fits: Callable[[Any], bool]) -> Path | None
     found = []
     for summary in outputs.rglob("summary.json"):
         checkpoint = summary.parent / "checkpoints" / "last.ckpt"
-        if checkpoint.is_file() and _finished(summary, fits):
-            found.append((checkpoint.stat().st_mtime, checkpoint))
+        if checkpoint.is_file() and (ended := _ended(summary, fits)) is not None:
+            found.append((ended, checkpoint))
     return max(found, default=(0.0, None))[1]
 
 
-def _finished(summary: Path, fits: Callable[[Any], bool]) -> bool:
+def _ended(summary: Path, fits: Callable[[Any], bool]) -> float | None:
+    """When a finished run that fits ended, in seconds; None of any other."""
     try:
         told = json.loads(summary.read_text(encoding="utf-8"))
         config = yaml.safe_load((summary.parent / "config.yaml").read_text(encoding="utf-8"))
-        return bool(told.get("status") == "finished" and fits(config))
+        if told.get("status") != "finished" or not fits(config):
+            return None
+        if "ended" in told:
+            return datetime.fromisoformat(told["ended"]).timestamp()
+        return summary.stat().st_mtime
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, OSError, ValueError):
-        return False  # Somebody else's folder, or a run that is being written.
+        return None  # Somebody else's folder, or a run that is being written.

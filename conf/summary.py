@@ -14,6 +14,7 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
+from callbacks.run_directory import now
 from callbacks.run_summary import Row, RunSummary, batches_trained, best_values
 
 PACKAGES = ("modekeeper", "torch", "lightning", "hydra-core", "torchmetrics", "numpy", "wandb")
@@ -63,6 +64,7 @@ def summarize(run: Run, status: str, error: str | None, seconds: float) -> dict[
         "status": status,
         "error": error,
         "command": _command(run.cfg),
+        "ended": now(),
         "seed": run.cfg.get("seed"),
         "final": run.final,
         "best": best_values(record.rows if record else [], run.cfg.get("headline") or {}),

@@ -19,6 +19,7 @@ from callbacks.atomic import write_atomically
 from callbacks.figures import styled_figure
 from callbacks.glance import cell
 from callbacks.grooves import draw_bar
+from callbacks.run_directory import now
 from drumvae.generation_wish import Made, Titled
 from drumvae.grooves import Groove, Kit
 from drumvae.midi import write_midi
@@ -69,6 +70,7 @@ def summarise(
         "status": "finished",
         "error": None,
         "command": shlex.join(told["command"]),
+        "ended": now(),
         "seed": cfg.seed,
         "measured": str(measured),
         "samples": len(made.grooves),

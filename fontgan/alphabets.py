@@ -1,5 +1,7 @@
 """The modes of `python -m fontgan.sample` that draw whole alphabets: pictures, and fonts."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ def alphabet(studio: Studio, n: int = 6, truncation: float = 1.0, codes: int = 1
 
 def font(
     studio: Studio,
-    out: str = "letters.ttf",
+    out: str | None = None,
     family: str = "Modekeeper",
     candidates: int = 16,
     truncation: float = 1.0,
@@ -53,7 +55,7 @@ def font(
     from fontgan.fontfile import specimen, write_font, write_svg
 
     positive(candidates=candidates)
-    path = studio.directory / out
+    path = studio.directory / "letters.ttf" if out is None else Path(str(out))
     if path.suffix != ".ttf":
         raise ValueError(f"out={out} must be a TrueType font's name, such as out=mine.ttf")
     styles, images = studio.alphabets(candidates, truncation)
@@ -81,7 +83,7 @@ def font(
         "font/iou_least": least,
     }
     said = (
-        f"{path.name}, the most legible of {candidates} style codes: {int(right[best].sum())} of "
+        f"{path}, the most legible of {candidates} style codes: {int(right[best].sum())} of "
         f"26 letters are read right; the IoU of outlines and glyphs is {report.mean:.3f} "
         f"({report.worst} least, {least:.3f})"
     )

@@ -26,6 +26,7 @@ from typing import Any, cast
 import safetensors.torch
 import torch
 
+from conf.finished import newest_checkpoint
 from fontgan.exported import LetterGenerator, Record, built, load_exported, of_network
 
 __all__ = [
@@ -91,12 +92,17 @@ def of_checkpoint(path: Path) -> tuple[Any, LetterGenerator]:
     return cfg, of_network(network, record)
 
 
-def load_generator(path: Path | None = None) -> tuple[Any, LetterGenerator]:
+OUTPUTS = Path("outputs") / "fontgan"
+
+
+def load_generator(path: Path | None = None, told: bool = False) -> tuple[Any, LetterGenerator]:
     """A generator of whatever there is.
 
     Args:
-        path: an exported .safetensors file, a checkpoint or a run directory; None for the newest
-            finished run under outputs/fontgan, and where there is none the generator that ships.
+        path: an exported .safetensors file, a checkpoint or a run directory, or `shipped`; None for
+            the newest finished run under outputs/fontgan, and where there is none the generator
+            that ships.
+        told: whether of those runs only one will do that is told which letter to draw.
 
     Returns:
         The config of its run (None of an exported one), and the generator.
@@ -105,15 +111,20 @@ def load_generator(path: Path | None = None) -> tuple[Any, LetterGenerator]:
         FileNotFoundError: nothing at `path`; or no run, and none ships.
         ValueError: it is broken, or no generator of letters.
     """
-    if path is None:
-        from conf.checkpoints import newest_run
 
-        try:
-            path = newest_run("fontgan", "gan")
-        except FileNotFoundError as error:
-            if not SHIPPED.is_file():
-                raise FileNotFoundError(f"{error}; no generator ships with this version") from error
-            path = SHIPPED
+    def fits(config: Any) -> bool:
+        trained = config["gan"]["_target_"] if config["module"] == "gan" else ""
+        return trained.endswith(".ConditionalGAN") or (bool(trained) and not told)
+
+    if path is None:
+        path = newest_checkpoint(OUTPUTS, fits) or SHIPPED
+    elif str(path) == "shipped":
+        path = SHIPPED
+    if path == SHIPPED and not path.is_file():
+        raise FileNotFoundError(
+            f"no finished run under {OUTPUTS}, and no generator ships with this version; train one "
+            "with python -m fontgan.train, or name a checkpoint with ckpt_path=FILE"
+        )
     exported = path.suffix in (".safetensors", ".onnx", ".pt2")
     return (None, load_exported(path)) if exported else of_checkpoint(path)
 

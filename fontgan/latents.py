@@ -80,7 +80,7 @@ def truncated(latents: Tensor, gaussian: int, truncation: float) -> Tensor:
     Raises:
         ValueError: ψ outside [0, 1].
     """
-    if not 0 <= truncation <= 1:
+    if not isinstance(truncation, int | float) or not 0 <= truncation <= 1:
         raise ValueError(f"truncation must lie in [0, 1], got {truncation}")
     return torch.cat([latents[:, :gaussian] * truncation, latents[:, gaussian:]], 1)
 

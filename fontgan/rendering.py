@@ -57,7 +57,7 @@ def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
         places = ", ".join(str(f) for f in folders) or "an empty list of folders"
         raise FileNotFoundError(
             f"no font file ({' '.join(sorted(SUFFIXES))}) in {places}; "
-            "give folders with data.dirs=[...]"
+            "give other folders (data.dirs=[...], or --fonts)"
         )
     return sorted(found.values(), key=lambda f: f.name)
 

@@ -132,7 +132,8 @@ def run(cfg: DictConfig, arguments: dict[str, Any]) -> None:
     if cfg.ckpt_path and compared:
         raise ValueError("ckpt_path= and compare= both name runs; name all of them in compare=")
     named = compared[0] if compared else cfg.ckpt_path
-    trained, model = load_generator(Path(named) if named else None)
+    told = cfg.mode in ("alphabet", "font")
+    trained, model = load_generator(Path(str(named)) if named else None, told)
     data: Any = instantiate(data_config(cfg, trained), _convert_="all")
     directory = Path(HydraConfig.get().runtime.output_dir)
     outcome = MODES[cfg.mode](Studio(model, data, directory, cfg.seed), **arguments)

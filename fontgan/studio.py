@@ -129,7 +129,7 @@ class Studio:
 
 
 def positive(**numbers: int) -> None:
-    """Refuse numbers below 1, by their names."""
+    """Refuse what is no whole number from 1 up, by its name."""
     for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+        if type(number) is not int or number < 1:
+            raise ValueError(f"{name} must be a whole number, at least 1, got {number}")

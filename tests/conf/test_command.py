@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from conf import errors
 
@@ -77,6 +79,69 @@ def test_experiments_are_listed_by_domain_and_the_other_command_is_named(monkeyp
     unknown = errors.MissingConfigException("In 'fontgan': Could not find 'experiment/smok'")
     line = errors.composition_error(unknown, "fontgan", [])
     assert line == "no experiment 'smok'; did you mean 'smoke'? (there are: fixed, smoke)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "app", "said"),
+    [
+        (
+            ["data=recipes"],
+            "fontgan",
+            "data=recipes belongs to drumvae; fontgan has builtin",
+        ),
+        (["data=fonts"], "drumvae_generate", "data=fonts belongs to fontgan; drumvae has factors"),
+    ],
+)
+def test_data_of_the_other_domain_are_refused(arguments, app, said):
+    with pytest.raises(ValueError, match=said):
+        errors.check_domain(arguments, app)
+    errors.check_domain(["data=fonts,report", "data.size=9", "data=unknown"], "fontgan")
+    errors.check_domain(["data=groove"], "drumvae_evaluate")
+
+
+def test_a_group_of_the_other_domain_is_named():
+    error = errors.HydraException("Could not override 'annealing'. No match in the defaults list.")
+    line = errors.composition_error(error, "fontgan", [])
+    assert line == "fontgan has no group 'annealing'; it belongs to drumvae"
+    error = errors.HydraException("Could not override 'anealing'. No match in the defaults list.")
+    assert "did you mean 'annealing'" in errors.composition_error(error, "drumvae", [])
+
+
+def test_what_must_be_given_is_asked_for():
+    config = OmegaConf.create({"data": {"dirs": "???"}})
+    with pytest.raises(MissingMandatoryValue) as caught:
+        _ = config.data.dirs
+    assert errors.one_line(caught.value) == "data.dirs is not set; add 'data.dirs=[FOLDER]'"
+
+
+COMMANDS = {
+    "fontgan": ("fontgan", "fontgan_evaluate", "fontgan_sample"),
+    "drumvae": ("drumvae", "drumvae_evaluate", "drumvae_generate"),
+}
+OWN = {"fontgan": ("gan",), "drumvae": ("vae", "annealing")}
+
+
+@pytest.mark.parametrize("domain", COMMANDS)
+def test_help_lists_the_choices_of_its_domain_and_no_other(domain: str):
+    folder = errors.EXPERIMENTS.parent
+
+    def choices(domain: str) -> dict[str, set[str]]:
+        data = {path.stem for path in errors.DATA.glob("*.yaml") if errors._owner(path) == domain}
+        found = {"experiment": set(errors.experiments(domain)), "data": data}
+        for group in ("trainer", "logger", *OWN[domain]):
+            found[group] = {path.stem for path in (folder / group).glob("*.yaml")}
+        return found
+
+    mine = choices(domain)
+    (other,) = {*COMMANDS} - {domain}
+    theirs = set().union(*choices(other).values()) - set().union(*mine.values())
+    for command in COMMANDS[domain]:
+        text = yaml.safe_load((folder / f"{command}.yaml").read_text())["hydra"]["help"]["template"]
+        groups = text.split("== Groups ==")[1].split("\n==")[0]
+        words = set(re.findall(r"[a-z_]+", groups))
+        for group in re.findall(r"^ {2}([a-z]+) ", groups, re.MULTILINE):
+            assert mine.get(group, set()) <= words, (command, group)
+        assert not theirs & words, command
 
 
 def test_every_experiment_says_whose_it_is():

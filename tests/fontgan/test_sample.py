@@ -203,7 +203,9 @@ def test_alphabets_stand_between_floor_and_ceiling(studio: Studio):
 
 
 def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
-    outcome = font(studio, out="mine.ttf", family="Mine", candidates=6)
+    named = studio.directory / "mine.ttf"  # a path of one's own, or a name in the working directory
+    outcome = font(studio, out=str(named), family="Mine", candidates=6)
+    assert outcome.said.startswith(f"{named}, the most legible")
     made = {file.name for file in studio.directory.iterdir()}
     assert made == {"mine.ttf", "mine.svg", "mine_specimen.png", "letters.csv", "alphabet.png",
                     "alphabet.npz"}  # fmt: skip
@@ -226,6 +228,11 @@ def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
     assert abs(sure[0] - sure[1]) > 1e-5
     with pytest.raises(ValueError, match=r"out=mine\.otf must be a TrueType font's name"):
         font(studio, out="mine.otf")
+    for wrong in (0, 2.5, "abc"):
+        with pytest.raises(ValueError, match="candidates must be a whole number"):
+            font(studio, candidates=wrong)  # pyright: ignore
+    with pytest.raises(ValueError, match="truncation must lie"):
+        font(studio, truncation="hello")  # pyright: ignore
 
 
 def test_sheets_mark_what_is_refused(tmp_path: Path):
