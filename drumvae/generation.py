@@ -45,7 +45,7 @@ def run(cfg: DictConfig) -> None:
     command = ["python", "-m", f"{cfg.app}.{HydraConfig.get().job.name}", *given]
     told = {"command": command, "seconds": time.monotonic() - began, "data": None}
     files.summarise(directory, made, cfg, loaded.path, told)
-    files.show(made, directory)
+    files.show(made, directory, loaded.path)
 
 
 def _check(cfg: DictConfig, given: list[str]) -> None:

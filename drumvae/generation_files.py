@@ -20,6 +20,7 @@ from callbacks.figures import styled_figure
 from callbacks.glance import cell
 from callbacks.grooves import draw_bar
 from callbacks.run_directory import now
+from drumvae.creative.loading import SHIPPED
 from drumvae.generation_wish import Made, Titled
 from drumvae.grooves import Groove, Kit
 from drumvae.midi import write_midi
@@ -79,7 +80,7 @@ def summarise(
         "floor": made.floor,
         "ceiling": made.ceiling,
         "remarks": [*made.remarks],
-        "verdict": None,
+        "verdict": made.said,
         "seconds": round(told["seconds"], 3),
         "batches": 0,
         "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
@@ -89,15 +90,17 @@ def summarise(
     write_atomically(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
-def show(made: Made, directory: Path) -> None:
-    """Print what was measured beside floor and ceiling, and where everything is."""
-    table = Table("measure", "floor", "value", "ceiling")
+def show(made: Made, directory: Path, model: Path) -> None:
+    """Print what was measured beside what knows nothing and real bars, and where everything is."""
+    table = Table("measure", "floor", "value", "real")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, value in made.final.items():
         table.add_row(name, cell(made.floor.get(name)), cell(value), cell(made.ceiling.get(name)))
     console = Console()
     console.print(table)
+    named = "the shipped one" if model == SHIPPED else str(model)
+    console.print(f"{made.said} (model: {named})", highlight=False, soft_wrap=True)
     for remark in made.remarks:
         console.print(f"of the source: {remark}", highlight=False)
     console.print(str(directory), soft_wrap=True)
@@ -149,6 +152,9 @@ def _draw(path: Path, rows: list[list[Titled]], kit: Kit) -> None:
     width = 0.17 * rows[0][0][1].shape[1] * columns + 1.2
     height = 0.2 * len(kit.voices) + 0.8
     with styled_figure(width, height * len(rows)) as figure:
+        figure.supxlabel(
+            "darker is louder; left of its step is early, right of it late", fontsize=9
+        )
         grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
         for row, line in zip(grid, rows, strict=True):
             for column, axes in enumerate(row):

@@ -31,6 +31,7 @@ class Made:
         floor: what knows nothing gets.
         ceiling: what real bars get.
         remarks: what of the source was not used, in words.
+        said: which style the model reads in the grooves, and how surely, beside real bars of it.
     """
 
     grooves: dict[str, Groove]
@@ -39,6 +40,7 @@ class Made:
     floor: Values = field(default_factory=dict)
     ceiling: Values = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,16 @@ class Wish:
         with torch.no_grad():
             surely = float(styles.read(model, bars)[:, style].mean())
         density, syncopation = rhythm_of(bars, styles.kit).mean(0).tolist()
-        middle = styles.asked(style, 0.5).tolist()
+        middle, typical = styles.asked(style, 0.5).tolist(), styles.typical(style, 0.5)
+        named = styles.names[style]
         return Made(
             {}, [],
             {name: surely, "rhythm/density": density, "rhythm/polyphonic_syncopation": syncopation},
             {name: 1 / len(styles.names)},
-            {name: styles.typical(style, 0.5), "rhythm/density": middle[0],
+            {name: typical, "rhythm/density": middle[0],
              "rhythm/polyphonic_syncopation": middle[1]},
+            said=f"read as {named}: {surely:.2f}, where half of the real bars of {named} have "
+            f"{typical:.2f} and more",
         )  # fmt: skip
 
     def reading(self, bars: Tensor) -> int:

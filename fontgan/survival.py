@@ -76,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    table = Table("strokes", "what it is", "ρ with the share", "95 % interval", "p")
-    table.title = f"{len(options.runs)} runs, 26 letters"
+    table = Table("strokes", "what it is", "ρ with the share", "95 % interval", "p", "tells")
+    count = len(options.runs)
+    table.title = f"{count} {'run' if count == 1 else 'runs'}, 26 letters"
+    table.caption = f"{len(found)} measures are tried: one tells where p · {len(found)} ≤ 0.05"
     for name, r in found.items():
         interval = f"{r.low:+.2f} to {r.high:+.2f}"
         table.add_row(
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{r.rho:+.2f}",
             interval,
             "< 0.001" if r.p_value < 0.001 else f"{r.p_value:.3f}",
+            "yes" if len(found) * r.p_value <= 0.05 else "no",
         )
     Console().print(table)
 

@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    if options.out.suffix != ".npz":
+        raise ValueError(f"--out {options.out} must end in .npz: it is a file of glyph pictures")
     reference = Typefaces.load(BUILTIN).glyphs if options.reference == "builtin" else None
     typefaces, rejections = build(options.fonts, options.size, reference, progress=True)
     typefaces.split("train")  # a set too small to split is an error before anything is written
@@ -86,3 +88,4 @@ def _report(typefaces: Typefaces, reasons: list[str], out: Path) -> None:
 
 def _sheet(options: argparse.Namespace) -> None:
     contact_sheet(Typefaces.load(options.set)).save(options.out)
+    print(f"wrote {options.out}")
