@@ -134,7 +134,8 @@ def test_noise_makes_the_shipped_judge_hardly_more_trusting(
     near = NearLetters.load().of({typefaces.groups[i] for i in typefaces.split("test")})
     card = figures(shipped, unseen, near, noise=0.05)
     assert card["accepted"] >= 0.95 and card["right"] >= 0.985
-    assert card["junk/blend"] <= 0.05 and card["junk/eroded"] <= 0.06
+    too_many = {k: card[f"junk/{k}"] for k in REFUSED_KINDS + UNSEEN_KINDS}
+    assert {k: share for k, share in too_many.items() if share > 0.02} == {}
 
 
 # Reading.
