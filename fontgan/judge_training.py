@@ -144,6 +144,9 @@ def train(
             average.update_parameters(judge)
             bar.update(task, advance=1, description=f"judge, loss {loss.item():.3f}")
     fitted = cast(Judge, average.module).eval().requires_grad_(False)
+    # What is saved, in half precision, is what is calibrated.
+    state = fitted.state_dict()
+    fitted.load_state_dict({k: w.half() if w.is_floating_point() else w for k, w in state.items()})
     calibrate(fitted, validation)
     return fitted
 
