@@ -212,7 +212,7 @@ def test_measures_that_were_never_taken_are_left_out():
     summary = {"final": {"a": 0.12345678, "b": None}, "floor": {"a": 0.0}, "ceiling": {}}
     table = measures(summary, ["a", "b", "c"])
     cells = [[str(cell) for cell in column.cells] for column in table.columns]
-    assert cells == [["a", "b"], ["0", ""], ["0.1235", ""], ["", ""]]
+    assert cells == [["a", "b"], ["0", "–"], ["0.1235", "–"], ["–", "–"]]
 
 
 def test_a_wrong_interval_is_named():

@@ -2,6 +2,7 @@ import hashlib
 import json
 import math
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,11 @@ def test_a_finished_run_describes_itself(toy_run, tmp_path):
     ]
     found = summary(tmp_path)
     assert list(found) == [
-        *("status", "error", "command", "seed", "final", "best", "floor", "ceiling", "verdict"),
-        *("seconds", "batches", "versions", "data", "judge"),
+        *("status", "error", "command", "ended", "seed", "final", "best", "floor", "ceiling"),
+        *("verdict", "seconds", "batches", "versions", "data", "judge"),
     ]
+    ago = datetime.now().astimezone() - datetime.fromisoformat(found["ended"])
+    assert timedelta(0) <= ago < timedelta(minutes=10)
     assert (found["status"], found["error"], found["seed"]) == ("finished", None, 5)
     assert found["batches"] == 21
     # The test measures, where NaN has no place in JSON; and what the measuring callback knows.
