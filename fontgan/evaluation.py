@@ -19,6 +19,7 @@ from conf.checkpoints import newest_run, restored
 from conf.evaluation import Found, data_config, record, show
 from fontgan import LETTERS, junk, planted, samples
 from fontgan.data import GlyphData
+from fontgan.export import load_generator
 from fontgan.metrics.confusion import CLASSES, Shares, confusion, true_shares
 from fontgan.metrics.strokes import letter_strokes
 from fontgan.verdict import Verdict, verdict
@@ -90,6 +91,9 @@ def run(cfg: DictConfig) -> None:
     if cfg.samples is not None:
         data, of = instantiate(data_config(cfg, None), _convert_="all"), cfg.samples
         images = samples.load(Path(cfg.samples), data.size, cfg.ink)
+    elif str(cfg.ckpt_path) == "shipped" or str(cfg.ckpt_path).endswith(".safetensors"):
+        of, data = str(cfg.ckpt_path), instantiate(data_config(cfg, None), _convert_="all")
+        images = draw(load_generator(Path(of))[1], cfg.drawn, cfg.seed)
     else:
         of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("fontgan", "gan")
         trained, module = restored(of)

@@ -83,6 +83,11 @@ class LetterGenerator(nn.Module):
         side = self.record.size
         return torch.cat(pictures) if pictures else torch.empty(0, self.record.channels, side, side)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw pictures, shape (n, channels, size, size), in [0, 1]."""
         return self.decode(self.latent(n, generator))

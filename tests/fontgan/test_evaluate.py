@@ -69,6 +69,13 @@ def test_a_mistake_is_one_line(half: Path, arguments: tuple[str, ...], said: str
     assert len(ran.stderr.strip().splitlines()) == 1
 
 
+def test_the_shipped_generator_is_measured(tmp_path: Path):
+    ran = evaluate(tmp_path, "ckpt_path=shipped", "drawn=150", "hydra.run.dir=out")
+    assert ran.returncode == 0, ran.stderr
+    final = json.loads((tmp_path / "out/summary.json").read_text())["final"]
+    assert final["coverage/accepted"] > 0.9 and final["coverage/any"] == 26
+
+
 def test_a_checkpoint_is_measured_on_the_data_of_its_run(tmp_path: Path):
     train = subprocess.run(
         [sys.executable, "-m", "fontgan.train", "+experiment=smoke", "logger=csv",

@@ -210,11 +210,28 @@ def test_without_a_run_it_is_the_one_that_ships(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(exporting, "SHIPPED", tmp_path / "ship" / "generator.safetensors")
-    with pytest.raises(FileNotFoundError, match="no finished run of a gan under outputs/fontgan"):
+    with pytest.raises(FileNotFoundError, match="no finished run under outputs/fontgan"):
         load_generator()
     export(conditional, tmp_path / "ship", ["safetensors"])
-    cfg, model = load_generator()
-    assert cfg is None and model.record == conditional.record
+    for path in (None, Path("shipped")):
+        cfg, model = load_generator(path)
+        assert cfg is None and model.record == conditional.record
+
+
+def test_an_alphabet_passes_over_a_run_that_is_not_told_the_letter(
+    conditional: LetterGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exporting, "SHIPPED", tmp_path / "ship" / "generator.safetensors")
+    export(conditional, tmp_path / "ship", ["safetensors"])
+    run = tmp_path / "outputs/fontgan/fixed/1"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").touch()
+    (run / "config.yaml").write_text("module: gan\ngan: {_target_: fontgan.variants.FixedGAN}\n")
+    (run / "summary.json").write_text('{"status": "finished"}')
+    assert load_generator(told=True)[1].record == conditional.record
+    with pytest.raises(ValueError, match=r"last\.ckpt"):  # it is taken, and found to be empty
+        load_generator()
 
 
 def test_sampling_from_a_file_needs_neither_lightning_nor_hydra(
