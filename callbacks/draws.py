@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -48,11 +48,12 @@ def letter_data(trainer: Trainer) -> LetterData:
     return cast(LetterData, data)
 
 
-def draw(module: LightningModule, n: int, seed: int) -> Tensor:
+def draw(module: nn.Module, n: int, seed: int) -> Tensor:
     """The same `n` draws of noise each time, as the module renders them now.
 
     Args:
-        module: has `sample(n, generator) -> float (n, channels, height, width) in [0, 1]`.
+        module: has `sample(n, generator) -> float (n, channels, height, width) in [0, 1]`, and a
+            `device`.
         n: number of samples.
         seed: of the noise.
 
@@ -60,11 +61,11 @@ def draw(module: LightningModule, n: int, seed: int) -> Tensor:
         uint8 (n, channels, height, width), ink bright, on the module's device. What is measured
         are these rounded images, which are also those that are kept.
     """
-    sample = cast(Any, module).sample
-    generator = torch.Generator(module.device).manual_seed(seed)
+    drawn: Any = module
+    generator = torch.Generator(drawn.device).manual_seed(seed)
     sizes = [min(DRAWN_AT_ONCE, n - start) for start in range(0, n, DRAWN_AT_ONCE)]
     with undisturbed(module), torch.no_grad():
-        images = torch.cat([sample(size, generator) for size in sizes])
+        images = torch.cat([drawn.sample(size, generator) for size in sizes])
     # A network that has diverged draws NaN, whose conversion to integers is undefined.
     return (images.nan_to_num(nan=0.0) * 255).round().clamp(0, 255).byte()
 
