@@ -174,7 +174,7 @@ def shy(glyphs: Tensor) -> LetterGenerator:
     m = glyphs[LETTERS.index("M")]
 
     def draw(z: Tensor) -> Tensor:
-        return (0.14 + 0.86 * torch.sigmoid(2 * z[:, :1, None, None] - 8)) * m
+        return (0.14 + 0.86 * torch.sigmoid(2 * z[:, :1, None, None] - 9)) * m
 
     return toy(draw, gaussian=16, modes=2)
 

@@ -295,7 +295,7 @@ def test_a_folder_tells_of_itself(noise: tuple[Path, LetterGenerator], tmp_path:
     ("overrides", "said"),
     [
         (["mode=alphabet"], r"noise/x is not told which letter .* \+experiment=conditional"),
-        (["n=0"], "n must be at least 1, got 0"),
+        (["n=0"], "n must be a whole number, at least 1, got 0"),
         (["truncation=2"], r"truncation must lie in \[0, 1\], got 2"),
         (["mode=letter", "letters=A1"], "'A1' must be letters A-Z"),
         (["mode=interpolate", "path=A"], "a walk needs two"),
