@@ -13,7 +13,7 @@ THRESHOLD = 0.25
 MISREAD = 0.08
 """A letter is alive above this part of the commonest's count: fewer may be misreadings of that.
 
-The shipped judge reads 6.8 U among V of unseen validation families for a hundred that it reads as V,
+The shipped judge reads 6.8 U among V of unseen validation families for 100 that it reads as V,
 5.1 V among U, and of any other pair of letters at most 4.1.
 """
 Z = 1.959964
