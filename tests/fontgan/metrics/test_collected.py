@@ -34,8 +34,9 @@ if rank < 0:
     parts = [slice(0, 333)]
 else:
     dist.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=2)
-    # 266 against 67, in batches of uneven sizes.
-    parts = [[slice(0, 100), slice(100, 266)], [slice(266, 333)]][rank]
+    # 266 against 67, in batches of uneven sizes; or all against none.
+    cut = 266 if sys.argv[3] == "uneven" else 333
+    parts = [[slice(0, 100), slice(100, cut)], [slice(266, 333)] if cut == 266 else []][rank]
 for part in parts:
     collected.update(made[part], read[part])
     coverage.update(read[part])
@@ -46,16 +47,18 @@ if rank >= 0:
 """
 
 
-def found(rank: int, meeting: Path) -> subprocess.Popen[str]:
+def found(rank: int, meeting: Path, how: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(rank), str(meeting)],
+        [sys.executable, "-c", SCRIPT, str(rank), str(meeting), how],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def test_two_processes_with_uneven_batches_find_what_one_finds(tmp_path: Path):
+@pytest.mark.parametrize("how", ["uneven", "one has none"])
+def test_two_processes_with_uneven_batches_find_what_one_finds(how: str, tmp_path: Path):
     values = []
-    for processes in ([found(-1, tmp_path)], [found(rank, tmp_path / "meet") for rank in (0, 1)]):
+    two = [found(rank, tmp_path / "meet", how) for rank in (0, 1)]
+    for processes in ([found(-1, tmp_path)], two):
         for process in processes:
             out, error = process.communicate(timeout=300)
             assert process.returncode == 0, error
