@@ -88,4 +88,4 @@ def _report(typefaces: Typefaces, reasons: list[str], out: Path) -> None:
 
 def _sheet(options: argparse.Namespace) -> None:
     contact_sheet(Typefaces.load(options.set)).save(options.out)
-    print(f"wrote {options.out}")
+    Console().print(f"wrote {options.out}", highlight=False, soft_wrap=True)
