@@ -62,10 +62,9 @@ def _check(cfg: DictConfig, given: list[str]) -> None:
         raise ValueError("from= says how bars of a style are drawn; name the style too: style=rock")
     if type(cfg.seed) is not int or cfg.seed < 0:
         raise ValueError(f"seed= is a whole number from 0 up, got {cfg.seed}")
-    if cfg.out is not None and Path(str(cfg.out)).is_dir():  # `out=` alone is this very folder.
-        raise ValueError(
-            f"out={cfg.out} is a folder; name a MIDI file in it: out={cfg.out}/mine.mid"
-        )
+    out = Path() / str(cfg.out)  # `out=` alone is the working directory
+    if cfg.out is not None and out.is_dir():
+        raise ValueError(f"out={out} is a folder; name a MIDI file in it: out={out / 'mine.mid'}")
 
 
 def _wish(cfg: DictConfig, loaded: Loaded) -> Wish:
