@@ -122,8 +122,16 @@ def test_the_model_card_meets_its_targets(shipped: Judge, unseen: GlyphSet, type
     too_many = {k: card[f"junk/{k}"] for k in REFUSED_KINDS + UNSEEN_KINDS}
     assert {k: share for k, share in too_many.items() if share > 0.02} == {}
     assert {f"junk/{kind}" for kind in [*TRAINED, *UNSEEN]} <= set(card)
-    # A dozen or two glyphs of each character: one may pass, as a 6 that is a G. Of all of them:
-    assert sum(card[f"junk/{name}"] for name in near.characters) / len(near.characters) <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="one 6 of 9, one 9 of 15 and one n of 12 are accepted")
+def test_no_character_that_is_no_capital_passes_too_often(
+    shipped: Judge, unseen: GlyphSet, typefaces: Typefaces
+):
+    near = NearLetters.load().of({typefaces.groups[i] for i in typefaces.split("test")})
+    card = figures(shipped, unseen, near)
+    assert all(0 <= card[f"junk/{name}"] <= 0.05 for name in set(near.characters))
 
 
 @pytest.mark.slow
@@ -136,6 +144,16 @@ def test_noise_makes_the_shipped_judge_hardly_more_trusting(
     assert card["accepted"] >= 0.95 and card["right"] >= 0.985
     too_many = {k: card[f"junk/{k}"] for k in REFUSED_KINDS + UNSEEN_KINDS}
     assert {k: share for k, share in too_many.items() if share > 0.02} == {}
+    assert card["junk/blend"] <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="6.05 % of eroded letters with noise are accepted")
+def test_noise_does_not_mend_an_eroded_letter(
+    shipped: Judge, unseen: GlyphSet, typefaces: Typefaces
+):
+    near = NearLetters.load().of({typefaces.groups[i] for i in typefaces.split("test")})
+    assert figures(shipped, unseen, near, noise=0.05)["junk/eroded"] <= 0.06
 
 
 # Reading.
