@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from callbacks.draws import write_arrays
+from callbacks.report import write_report
 from conf.checkpoints import newest_run, restored
 from conf.evaluation import Found, data_config, record, show
 from drumvae import samples
@@ -137,6 +138,7 @@ def run(cfg: DictConfig) -> None:
     write_arrays(
         directory / "samples" / "final.npz", hits=hits > 0, velocities=velocities, offsets=offsets
     )
+    write_report(directory)
     by_voice = tuple(
         f"rhythm/{name}_{voice}"
         for voice in data.kit.voices

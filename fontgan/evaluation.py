@@ -14,6 +14,7 @@ from torch import Tensor
 
 from callbacks.draws import draw
 from callbacks.mode_coverage import save_samples
+from callbacks.report import write_report
 from callbacks.run_summary import write_atomically
 from conf.checkpoints import newest_run, restored
 from conf.evaluation import Found, data_config, record, show
@@ -117,6 +118,7 @@ def run(cfg: DictConfig) -> None:
     directory = record(found, cfg, time.monotonic() - began)
     save_samples(directory / "samples" / "final.npz", images)
     write_atomically(directory / "letters.csv", _letters(evaluated, data))
+    write_report(directory)
     show(found, directory, left_out=("letters/",))
 
 

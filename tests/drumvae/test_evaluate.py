@@ -86,6 +86,8 @@ def test_anybodys_bars_are_measured(data: Recipes, tmp_path: Path):
     name = "overlap/polyphonic_syncopation"
     assert summary["final"][name] == pytest.approx(summary["ceiling"][name])
     assert "rhythm/backbone" in ran.stdout
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "no verdict" in page and name in page
 
 
 def test_a_checkpoint_is_measured_on_the_data_of_its_run(tmp_path: Path):

@@ -48,6 +48,8 @@ def test_anybodys_samples_are_measured_and_judged(half: Path):
         assert float(row["low"]) <= true <= float(row["high"])
         assert true > 0.04 if letter < "N" else true < 0.02 or letter == "junk"
     assert float(rows["I"]["complexity"]) < float(rows["M"]["complexity"])
+    page = (half / "out" / "report.html").read_text()
+    assert "13 of 26 letters" in page and "A sheet of samples" in page
     kept = np.load(half / "out" / "samples" / "final.npz")["images"]
     assert kept.dtype == np.uint8 and len(kept) == summary["samples"]
 
