@@ -47,7 +47,7 @@ class CollapseVerdict(History):
         _target_: fontgan.verdict.verdict
         _partial_: true
       onset:
-        _target_: fontgan.verdict.onset
+        _target_: fontgan.onset.onset
         _partial_: true
       on_collapse: nothing   # stop: end the run; restore: and go back to the weights from before
       every_n_epochs: 1      # as in mode_coverage, which must come first

@@ -11,7 +11,8 @@ from callbacks.report_parts import Columns, Values, epochs, listed, percent, spa
 from fontgan import LETTERS
 from fontgan.metrics.coverage import THRESHOLD
 from fontgan.metrics.strokes import RankCorrelation
-from fontgan.verdict import HALF, onset
+from fontgan.onset import onset
+from fontgan.verdict import HALF
 
 ALIVE = THRESHOLD / len(LETTERS)
 """Share of all samples from which on a letter is alive."""

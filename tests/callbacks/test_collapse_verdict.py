@@ -8,7 +8,8 @@ import torch
 
 from callbacks.collapse_verdict import CollapseVerdict
 from callbacks.mode_coverage import ModeCoverage
-from fontgan.verdict import onset, verdict
+from fontgan.onset import onset
+from fontgan.verdict import verdict
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fontgan import LETTERS
-from fontgan.verdict import WORDS, change_point, onset, verdict
+from fontgan.onset import change_point, onset
+from fontgan.verdict import WORDS, verdict
 
 CEILING = {"coverage/accepted": 0.94, "styles/within": 0.9}
 
