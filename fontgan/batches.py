@@ -91,6 +91,44 @@ class AlphabeticalBatches(EpochBatches):
         return window[torch.randint(len(window), (self.batch_size,), generator=generator)]
 
 
+class SetBatches(EpochBatches):
+    """The stream of all pictures, each beside others of its kind.
+
+    The batch consists of sets; the first picture of each comes from the stream, the others are
+    drawn from those of the same label, with replacement. Members of a set lie `batch_size / n`
+    apart, as `minibatch_deviation` compares them.
+
+    Args:
+        labels: kind of each picture, 0, 1, …, shape (pictures,).
+        n: pictures in a set.
+        *stream: batch size, batches, seed, rank and world, see `EpochBatches`.
+
+    Raises:
+        ValueError: the batch is no multiple of a set.
+    """
+
+    def __init__(self, labels: Tensor, n: int, *stream: int) -> None:
+        super().__init__(len(labels), *stream)
+        if n < 1 or self.batch_size % n:
+            raise ValueError(
+                f"batches of sets of {n} need a data.batch_size that is a multiple of {n}, "
+                f"not {self.batch_size}"
+            )
+        self.labels, self.in_set = labels, n
+        self.batch_size //= n  # of the stream
+        self.sizes = torch.bincount(labels)
+        self.ordered = torch.argsort(labels, stable=True)
+        self.starts = self.sizes.cumsum(0) - self.sizes
+
+    def _batch(self, number: int) -> Tensor:
+        generator = torch.Generator().manual_seed(hash((self.seed, number, 1)) % 2**63)
+        first = super()._batch(number)
+        kinds = self.labels[first]
+        places = torch.rand(self.in_set - 1, len(first), generator=generator) * self.sizes[kinds]
+        others = self.ordered[self.starts[kinds] + places.long()]
+        return torch.cat([first, others.flatten()])
+
+
 class FaceBatches(EpochBatches):
     """Sets of letters of one face: what a discriminator needs to see whether they share a hand.
 

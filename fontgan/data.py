@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fontgan import cleaning, report_letters, typefaces
-from fontgan.batches import AlphabeticalBatches, EpochBatches, FaceBatches
+from fontgan.batches import AlphabeticalBatches, EpochBatches, FaceBatches, SetBatches
 from fontgan.glyphs import GlyphSet
 from fontgan.judge import BUILTIN as BUILTIN_JUDGE
 from fontgan.judge import REPORT as REPORT_JUDGE
@@ -65,6 +65,7 @@ class GlyphData(LightningDataModule):
         self.size, self.seed, self.workers = size, seed, workers
         self.letters_at_once, self.pace, self.per_face = letters_at_once, pace, per_face
         self.cache = Path(cache) if cache else user_cache_path("modekeeper")
+        self._in_sets: tuple[Tensor, int] | None = None
 
     def sets(self) -> dict[str, GlyphSet]:
         """Load the splits: "train", "validate", "test"."""
@@ -113,6 +114,23 @@ class GlyphData(LightningDataModule):
         judge.save(path)
         return Judge.load(path)
 
+    def in_sets(self, labels: Tensor, n: int) -> None:
+        """Let training batches come in sets of like pictures from now on, see `SetBatches`.
+
+        Args:
+            labels: kind of each training picture.
+            n: pictures in a set.
+
+        Raises:
+            ValueError: the batches are of another kind already.
+        """
+        if self.per_face is not None or self.letters_at_once is not None:
+            raise ValueError(
+                "batches cannot come in sets of a cluster and as data.per_face or "
+                "data.letters_at_once have them; choose one, with gan.clusters=false for the latter"
+            )
+        self._in_sets = labels.cpu(), n
+
     def setup(self, stage: str) -> None:
         self.reference("train")
 
@@ -122,7 +140,9 @@ class GlyphData(LightningDataModule):
             (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         )
         stream = (self.batch_size, self.batches_per_epoch, self.seed, rank, world)
-        if self.per_face is not None:
+        if self._in_sets is not None:
+            sampler = SetBatches(*self._in_sets, *stream)
+        elif self.per_face is not None:
             sampler = FaceBatches(glyphs.faces, self.per_face, *stream)
         elif self.letters_at_once is not None:
             sampler = AlphabeticalBatches(glyphs.letters, self.letters_at_once, self.pace, *stream)

@@ -141,9 +141,9 @@ class Generator(nn.Module):
 
     The latent is a Gaussian beside a one-of-k choice whose rows are learned. A continuous map of
     a connected latent must draw something between any two letters; a choice need not (Khayatkhoei
-    et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). Nothing
-    tells the choice what a letter is. With `modes=0` the latent is the Gaussian alone. A choice
-    that speaks louder than the Gaussian draws one glyph a mode: all letters, in one style each.
+    et al. 2018, "Disconnected Manifold Learning for Generative Adversarial Networks"). With
+    `modes=0` the latent is the Gaussian alone. A choice that speaks louder than the Gaussian draws
+    one glyph a mode: all letters, in one style each.
 
     Args:
         size: side of the pictures, a multiple of 4.
@@ -153,10 +153,13 @@ class Generator(nn.Module):
         mode_scale: standard deviation of its rows at the start, where the Gaussian part has 1.
         width: channels at a quarter of the side; half of the side has half of them.
         blocks: residual blocks at each of the two sides.
+        weighted: draw the choice by `shares`, a buffer that training sets, not evenly.
         translate: draw two layers, and move one of them by a vector that the style gives, before
             they are added (a spatial transformer: Jaderberg et al. 2015): for letters that lie
             anywhere in the picture, so that each need not be learned again at each place.
     """
+
+    shares: Tensor | None
 
     def __init__(
         self,
@@ -167,12 +170,15 @@ class Generator(nn.Module):
         mode_scale: float = 0.7,
         width: int = 64,
         blocks: int = 1,
+        weighted: bool = False,
         translate: bool = False,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this generator")
         self.gaussian, self.modes, self.base = dimensions, modes, size // 4
         self.dimensions = dimensions + modes
+        shares = torch.full((modes,), 1 / modes) if weighted and modes else None
+        self.register_buffer("shares", shares)
         first = nn.Linear(dimensions + modes, 128)
         with torch.no_grad():
             first.weight[:, :dimensions].normal_(std=max(dimensions, 1) ** -0.5)
@@ -196,7 +202,14 @@ class Generator(nn.Module):
         z = torch.randn(n, self.gaussian, generator=generator, device=device)
         if not self.modes:
             return z
-        choice = torch.randint(self.modes, (n,), generator=generator, device=device)
+        if self.shares is None:
+            choice = torch.randint(self.modes, (n,), generator=generator, device=device)
+        else:
+            choice = torch.multinomial(self.shares, n, replacement=True, generator=generator)
+        return self.chosen(z, choice)
+
+    def chosen(self, z: Tensor, choice: Tensor) -> Tensor:
+        """Latents of Gaussian coordinates, shape (n, gaussian), and of choices, shape (n,)."""
         return torch.cat([z, F.one_hot(choice, self.modes).to(z.dtype)], 1)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -236,10 +249,18 @@ class Discriminator(nn.Module):
         width: channels at half of the side; a quarter has twice as many.
         blocks: residual blocks at each of the two sides.
         group: pictures over which the deviation is taken; 0 leaves the channel out.
+        classes: of pictures that it may be told; they enter the logit as an inner product with the
+            features (Miyato and Koyama 2018, "cGANs with Projection Discriminator").
     """
 
     def __init__(
-        self, size: int = 28, channels: int = 1, width: int = 24, blocks: int = 1, group: int = 8
+        self,
+        size: int = 28,
+        channels: int = 1,
+        width: int = 24,
+        blocks: int = 1,
+        group: int = 8,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this discriminator")
@@ -251,6 +272,9 @@ class Discriminator(nn.Module):
         self.last = _conv(2 * width + bool(group), 2 * width)
         self.mix = nn.Linear(2 * width * (size // 4) ** 2, 128)
         self.head = nn.Linear(128, 1)
+        self.classes = nn.Embedding(classes, 128) if classes else None
+        if self.classes is not None:
+            nn.init.normal_(self.classes.weight, std=128**-0.5)
 
     def features(self, x: Tensor) -> Tensor:
         """What the last layer sees, shape (n, 128)."""
@@ -261,8 +285,12 @@ class Discriminator(nn.Module):
         h = F.leaky_relu(self.last(F.leaky_relu(h, SLOPE)), SLOPE)
         return F.leaky_relu(self.mix(h.flatten(1)), SLOPE)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x)).squeeze(1)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        h = self.features(x)
+        logits = self.head(h).squeeze(1)
+        if self.classes is None or classes is None:
+            return logits
+        return logits + (self.classes(classes) * h).sum(1)
 
 
 def translated(x: Tensor, shift: Tensor) -> Tensor:

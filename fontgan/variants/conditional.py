@@ -17,7 +17,6 @@ where mean and deviation of the p tell whether letters that look right one by on
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fontgan import LETTERS
@@ -77,7 +76,7 @@ class ConditionalGAN(FixedGAN):
                 f"a conditional generator has a mode for each of the {len(LETTERS)} letters; "
                 f"set gan.generator.modes={len(LETTERS)}, not {generator.modes}"
             )
-        self._letters = torch.zeros(discriminator.per_face, dtype=torch.long)
+        self._told = torch.zeros(discriminator.per_face, dtype=torch.long)
         super().__init__(generator, discriminator, **options)
 
     @property
@@ -97,22 +96,19 @@ class ConditionalGAN(FixedGAN):
         self.picture_shape = tuple(pictures.shape[1:])
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
-        _, letters, faces = batch
+        faces = batch[2]
         sets = faces.unflatten(0, (-1, self._set)) if len(faces) % self._set == 0 else None
         if sets is None or bool((sets != sets[:, :1]).any()):
             raise ValueError(
                 f"the discriminator compares sets of {self._set} letters of one face, and the "
                 f"data come in no such sets; set data.per_face={self._set}"
             )
-        self._letters = letters
         return super().training_step(batch, batch_idx)
 
     def generated(self, batch: tuple[Tensor, ...]) -> Tensor:
-        styles = self.styles(len(self._letters) // self._set).repeat_interleave(self._set, 0)
-        return self.generator(self._latents(styles, self._letters))
-
-    def logits(self, pictures: Tensor) -> Tensor:
-        return self.discriminator(pictures, self._letters.to(pictures.device))
+        self._told = batch[1]
+        styles = self.styles(len(batch[1]) // self._set).repeat_interleave(self._set, 0)
+        return self.generator(self._latents(styles, batch[1]))
 
     def styles(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Style codes, standard normal, shape (n, dimensions)."""
@@ -127,4 +123,4 @@ class ConditionalGAN(FixedGAN):
         return self.decode(latents).unflatten(0, (-1, len(LETTERS)))
 
     def _latents(self, styles: Tensor, letters: Tensor) -> Tensor:
-        return torch.cat([styles, F.one_hot(letters, len(LETTERS)).to(styles.dtype)], 1)
+        return cast(Generator, self.generator).chosen(styles, letters)

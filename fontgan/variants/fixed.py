@@ -1,10 +1,18 @@
-r"""The GAN that keeps its letters: balanced learning rates, a normalised pairing loss, penalties.
+r"""The GAN that keeps its letters: told of clusters, a pairing loss with penalties, balanced rates.
 
-Papers: Huang et al. 2024, "The GAN is dead; long live the GAN!" (pairing loss with R1 and R2);
+Papers: Lucic et al. 2019, "High-Fidelity Image Generation With Fewer Labels" (clusters as labels);
+Miyato and Koyama 2018, "cGANs with Projection Discriminator";
+Huang et al. 2024, "The GAN is dead; long live the GAN!" (pairing loss with R1 and R2);
 Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (lazy penalties);
 Khayatkhoei et al. 2018, "Disconnected Manifold Learning" (the generator's choice of modes).
 
-The discriminator's loss is normalised by its own running scale. With the difference of a pair,
+Nobody names the letters: pictures are clustered by their gradients, and both networks are told the
+cluster. The generator's choice of modes is the cluster, drawn as often as among real pictures; the
+discriminator compares what is drawn with real pictures of the same cluster, so that none can be
+forgotten, and none need melt into its neighbour. It sees as well how much the pictures of a cluster
+differ (Karras et al. 2018, "Progressive Growing", section 3): one glyph a cluster will not do.
+
+The discriminator's loss can be normalised by its own running scale. With the difference of a pair,
 :math:`\Delta = D(x) - D(G(z))`,
 
 .. math:: \ell = \mathrm{softplus}(-\Delta / s), \quad
@@ -21,7 +29,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from fontgan.clusters import Clusters
 from fontgan.gan import GAN, Losses
+from fontgan.networks import Discriminator, Generator
 from fontgan.objectives import gradient_penalty, relativistic
 
 
@@ -54,12 +64,15 @@ class BalancedRates:
 
 
 class FixedGAN(GAN):
-    """Pairing loss with R1 and R2, loss normalisation, balanced learning rates, and a falling rate.
+    """Clusters, pairing loss with R1 and R2, loss normalisation, balanced and falling rates.
 
     No labels, and no judge in any loss.
 
     Args:
         *arguments: see `GAN`.
+        clusters: whether both networks are told the cluster of a picture. The generator needs
+            `weighted` modes, the discriminator as many `classes`. Batches then come in sets of one
+            cluster, over which it takes its minibatch deviation.
         gamma: weight γ of both penalties.
         penalty_every: batches between penalties, which are weighted by as much; 0 for none.
         normalise: whether the pairing difference is divided by its running scale.
@@ -72,14 +85,20 @@ class FixedGAN(GAN):
             with pixel noise of their own are otherwise told by it (Sønderby et al. 2017, "Amortised
             MAP Inference for Image Super-resolution", section 3.3).
         **options: see `GAN`.
+
+    Raises:
+        ValueError: an option out of range, or networks that cannot be told clusters.
     """
 
     scale: Tensor
     rate: Tensor
+    _told: Tensor | None = None
+    """Class of each picture of the batch, where the networks are told."""
 
     def __init__(
         self,
         *arguments: Any,
+        clusters: bool = False,
         gamma: float = 0.5,
         penalty_every: int = 4,
         normalise: bool = True,
@@ -102,6 +121,47 @@ class FixedGAN(GAN):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("rate", torch.ones(()))
         self._update: Tensor | None = None
+        self.clusters = self._untrained_clusters() if clusters else None
+
+    def _untrained_clusters(self) -> Clusters:
+        pair = self.generator, self.discriminator
+        if (
+            not isinstance(pair[0], Generator)
+            or not isinstance(pair[1], Discriminator)
+            or pair[0].shares is None
+            or pair[1].classes is None
+            or pair[1].classes.num_embeddings != pair[0].modes
+        ):
+            raise ValueError(
+                "clusters need gan.generator.modes above 0, gan.generator.weighted=true and as "
+                "many gan.discriminator.classes; or do without: gan.clusters=false"
+            )
+        return Clusters(pair[0].modes, self.picture_shape[-1])
+
+    def on_fit_start(self) -> None:
+        if self.clusters is None:
+            return
+        data = cast(Any, self.trainer).datamodule
+        real = data.reference("train").images.to(self.device).float() / 255
+        if self.batches == 0:  # what goes on has its clusters
+            self.clusters.fit(real)
+            for network in (self.generator, self.averaged):
+                cast(Tensor, network.shares).copy_(self.clusters.shares)
+        if group := cast(int, self.discriminator.group):
+            data.in_sets(self.clusters(real), group)
+
+    def generated(self, batch: tuple[Tensor, ...]) -> Tensor:
+        if self.clusters is None:
+            return super().generated(batch)
+        self._told = told = self.clusters(batch[0])
+        generator = cast(Generator, self.generator)
+        z = torch.randn(len(told), generator.gaussian, device=self.device)
+        return generator(generator.chosen(z, told))
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        if self._told is None:
+            return super().logits(pictures)
+        return self.discriminator(pictures, self._told)
 
     def discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
         real, fake = self._noisy(real), self._noisy(fake)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fontgan.batches import AlphabeticalBatches, FaceBatches
+from fontgan.batches import AlphabeticalBatches, FaceBatches, SetBatches
 from fontgan.data import BuiltinTypefaces
 
 
@@ -84,3 +84,42 @@ def test_the_data_streams_faces_when_asked():
     ((_, letters, faces),) = data.train_dataloader()
     assert bool((faces.view(2, 4) == faces.view(2, 4)[:, :1]).all())
     assert all(len(set(row.tolist())) == 4 for row in letters.view(2, 4))
+
+
+def test_batches_of_sets_are_of_one_kind_as_the_deviation_compares_them():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(7, (300,), generator=generator)
+    seen = torch.cat([*SetBatches(labels, 4, 64, 400, 1)]).view(-1, 4, 16)
+    assert bool((labels[seen] == labels[seen[:, :1]]).all())
+    # The first of each set go through all pictures, one permutation after the other, ...
+    first = seen[:, 0].flatten()
+    assert torch.equal(first[:300].sort().values, torch.arange(300))
+    # ... and the others are any of their kind: each picture as often as any, within 5 deviations.
+    counts = torch.bincount(seen[:, 1:].flatten(), minlength=300)
+    expected = 400 * 48 / 300
+    assert (counts - expected).abs().max() < 5 * expected**0.5
+    kind = seen[:, 1][:, labels[seen[0, 0]].argmax()]
+    assert len(set(kind.tolist())) > 100
+
+
+def test_batches_of_sets_depend_on_seed_and_place_alone():
+    labels = torch.arange(40) % 3
+    whole = torch.stack([*SetBatches(labels, 3, 12, 8, 5)])
+    resumed = SetBatches(labels, 3, 12, 4, 5)
+    resumed.set_epoch(1)
+    assert torch.equal(torch.stack([*resumed]), whole[4:])
+    halves = [torch.stack([*SetBatches(labels, 3, 12, 4, 5, r, 2)]) for r in (0, 1)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), whole)
+    assert not torch.equal(torch.stack([*SetBatches(labels, 3, 12, 8, 6)]), whole)
+
+
+def test_the_data_streams_sets_when_told_the_kinds():
+    data = BuiltinTypefaces(batches_per_epoch=3, batch_size=8)
+    data.in_sets(data.reference("train").letters, 4)
+    for _, letters, _ in data.train_dataloader():
+        assert bool((letters.view(4, 2) == letters.view(4, 2)[:1]).all())
+    data.in_sets(data.reference("train").letters, 5)
+    with pytest.raises(ValueError, match=r"data\.batch_size that is a multiple of 5, not 8"):
+        data.train_dataloader()
+    with pytest.raises(ValueError, match=r"choose one, with gan\.clusters=false"):
+        BuiltinTypefaces(per_face=2).in_sets(torch.zeros(3), 2)

@@ -372,6 +372,12 @@ def fixed() -> GAN:
     )
 
 
+def clustered() -> GAN:
+    generator = Generator(SIZE, dimensions=4, modes=3, width=8, blocks=1, weighted=True)
+    discriminator = Discriminator(SIZE, width=8, group=3, classes=3)
+    return FixedGAN(generator, discriminator, ADAM, ADAM, average=0.9, clusters=True)
+
+
 def vanilla() -> GAN:
     """Dropout draws from the global state; batch norm is frozen after seven batches."""
     return VanillaGAN(ReportGenerator(SIZE), ReportDiscriminator(SIZE), ADAM, ADAM, freeze_after=7)
@@ -388,7 +394,7 @@ class Keep(Callback):
             trainer.save_checkpoint(self.path)
 
 
-@pytest.mark.parametrize("make", [fixed, vanilla])
+@pytest.mark.parametrize("make", [fixed, clustered, vanilla])
 def test_a_resumed_run_equals_one_never_stopped(make: Callable[[], GAN], tmp_path: Path):
     torch.manual_seed(0)
     model, whole = make(), Recorder()

@@ -85,6 +85,39 @@ def test_without_modes_the_latent_is_the_gaussian_alone():
     assert z.mean().abs() < 0.05 and abs(float(z.std()) - 1) < 0.05
 
 
+def test_a_weighted_choice_follows_its_shares_and_they_are_saved():
+    generator = Generator(dimensions=2, modes=3, width=8, blocks=1, weighted=True)
+    assert isinstance(generator.shares, torch.Tensor)
+    torch.testing.assert_close(generator.shares, torch.full((3,), 1 / 3))
+    generator.shares.copy_(torch.tensor([0.7, 0.0, 0.3]))
+    choice = generator.latent(10_000, seeded())[:, 2:]
+    assert torch.equal(choice.sum(1), torch.ones(10_000)) and choice[:, 1].sum() == 0
+    assert abs(float(choice[:, 0].mean()) - 0.7) < 5 * (0.21 / 10_000) ** 0.5
+    other = Generator(dimensions=2, modes=3, width=8, blocks=1, weighted=True)
+    other.load_state_dict(generator.state_dict())
+    assert torch.equal(other.latent(50, seeded(2)), generator.latent(50, seeded(2)))
+    assert "shares" not in Generator(modes=3, width=8, blocks=1).state_dict()
+
+
+def test_a_chosen_mode_lies_behind_its_gaussian():
+    z = torch.randn(2, 4)
+    latents = Generator(dimensions=4, modes=3, width=8).chosen(z, torch.tensor([2, 0]))
+    assert torch.equal(latents, torch.cat([z, torch.tensor([[0, 0, 1.0], [1, 0, 0]])], 1))
+
+
+def test_classes_enter_the_logit_as_an_inner_product_with_the_features():
+    torch.manual_seed(0)
+    discriminator = Discriminator(8, width=8, group=0, classes=5)
+    assert discriminator.classes is not None
+    x, classes = torch.randn(3, 1, 8, 8), torch.tensor([4, 0, 4])
+    plain = discriminator.head(discriminator.features(x))[:, 0]
+    torch.testing.assert_close(discriminator(x), plain)
+    rows = discriminator.classes.weight[classes]
+    told = torch.stack([a @ b for a, b in zip(rows, discriminator.features(x), strict=True)])
+    torch.testing.assert_close(discriminator(x, classes), plain + told)
+    assert told.abs().max() > 0.01
+
+
 @pytest.mark.parametrize("generator", [Generator(width=8, blocks=1), ReportGenerator()])
 def test_an_own_generator_leaves_the_global_state_alone(generator: Any):
     before = torch.get_rng_state()

@@ -317,3 +317,52 @@ def test_noise_is_on_what_the_discriminator_sees_real_or_not():
         assert (pictures - mean).std().item() == pytest.approx(0.5, abs=0.01)
     with pytest.raises(ValueError, match="noise of 0 or more"):
         linear(noise=-1.0)
+
+
+# Clusters.
+
+
+def clustered(classes: int = 4, weighted: bool = True) -> FixedGAN:
+    torch.manual_seed(0)
+    generator = Generator(8, width=8, blocks=1, modes=4, weighted=weighted)
+    discriminator = Discriminator(8, width=8, group=4, classes=classes)
+    return FixedGAN(generator, discriminator, ADAM, ADAM, clusters=True)
+
+
+def test_both_networks_are_told_the_clusters_of_the_real_pictures(tmp_path: Path):
+    model, choices, told = clustered(), [], []
+    model.generator.register_forward_pre_hook(lambda _, z: choices.append(z[0][:, -4:].argmax(1)))
+    model.discriminator.register_forward_pre_hook(lambda _, x: told.append((x[0], x[1])))
+    fit(model, tmp_path, epochs=1)
+    data = Pictures(8, BATCHES, size=8)
+    images = data.reference("train").images.float() / 255
+    assert model.clusters is not None
+    data.in_sets(model.clusters(images), 4)  # as many as its deviation is taken over
+    truth = [model.clusters(batch[0]) for batch in data.train_dataloader()]
+    assert len(set(torch.cat(truth).tolist())) == 4
+    assert list(map(Tensor.tolist, choices)) == list(map(Tensor.tolist, truth))
+    real, classes = told[0]
+    assert torch.equal(classes, truth[0]) and torch.equal(model.clusters(real / 2 + 0.5), truth[0])
+    assert {tuple(classes.tolist()) for _, classes in told} == {tuple(t.tolist()) for t in truth}
+    shares = torch.bincount(model.clusters(images), minlength=4) / len(images)
+    for network in (model.generator, model.averaged):
+        torch.testing.assert_close(network.shares, shares)
+
+
+def test_a_run_that_goes_on_keeps_its_clusters(tmp_path: Path):
+    model = clustered()
+    assert model.clusters is not None
+    model.clusters.centres.normal_()
+    centres = model.clusters.centres.clone()
+    model.batches += 1
+    fit(model, tmp_path)
+    assert torch.equal(model.clusters.centres, centres)
+    other = clustered()
+    other.load_state_dict(model.state_dict())
+    assert other.clusters is not None and torch.equal(other.clusters.centres, centres)
+
+
+@pytest.mark.parametrize("options", [{"classes": 0}, {"classes": 5}, {"weighted": False}], ids=str)
+def test_networks_that_cannot_be_told_clusters_are_refused(options: dict[str, Any]):
+    with pytest.raises(ValueError, match=r"gan\.generator\.weighted=true.*gan\.clusters=false"):
+        clustered(**options)
