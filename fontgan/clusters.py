@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from fontgan.networks import translated
+
 DIRECTIONS = 8
 CELL = 4
 """Side of the squares, in pixels, over which gradients are gathered."""
@@ -42,6 +44,22 @@ def gradient_histograms(pictures: Tensor) -> Tensor:
     return cells / cells.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
 
+def centred(pictures: Tensor) -> Tensor:
+    """Pictures moved so that the centre of mass of their ink lies in the middle.
+
+    Ink below a quarter has no weight, as noise would draw the centre to the middle.
+
+    Args:
+        pictures: in [0, 1], shape (n, channels, side, side); a blank one stays as it is.
+    """
+    ink = (pictures.mean(1) - 0.25).clamp(min=0)
+    side = ink.shape[-1]
+    places = (torch.arange(side, device=ink.device) - (side - 1) / 2) / (side / 2)
+    mass = ink.sum((1, 2)).clamp(min=1e-6)
+    right, down = (ink.sum(axis) @ places / mass for axis in (1, 2))
+    return translated(pictures, -torch.stack([right, down], 1))
+
+
 class Clusters(nn.Module):
     """k-means on gradient histograms; the centres are buffers, so a checkpoint keeps them.
 
@@ -49,13 +67,15 @@ class Clusters(nn.Module):
         k: clusters, at most: of fewer than `LEAST` · k pictures are made fewer, and the rest have a
             share of 0.
         size: side of the pictures, a multiple of `CELL`.
+        centre: whether pictures are centred first: for letters that lie anywhere in the picture.
     """
 
     centres: Tensor
     shares: Tensor
 
-    def __init__(self, k: int, size: int) -> None:
+    def __init__(self, k: int, size: int, centre: bool = False) -> None:
         super().__init__()
+        self.centre = centre
         self.register_buffer("centres", torch.zeros(k, DIRECTIONS * (size // CELL) ** 2))
         self.register_buffer("shares", torch.full((k,), 1 / k))
 
@@ -68,8 +88,7 @@ class Clusters(nn.Module):
             seed: of the centres that k-means starts from.
         """
         k = max(1, min(len(self.centres), len(pictures) // LEAST))
-        features = torch.cat([gradient_histograms(part) for part in pictures.split(1000)])
-        means = KMeans(k, random_state=seed).fit(features.cpu().numpy())
+        means = KMeans(k, random_state=seed).fit(self._features(pictures).cpu().numpy())
         self.centres.fill_(2)  # farther from any histogram than histograms are from each other
         self.centres[:k] = torch.from_numpy(np.asarray(means.cluster_centers_))
         counts = self(pictures).bincount(minlength=len(self.centres))
@@ -78,5 +97,8 @@ class Clusters(nn.Module):
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> Tensor:
         """Cluster of each picture in [0, 1], long, shape (n,)."""
-        features = (gradient_histograms(part) for part in pictures.split(1000))
-        return torch.cat([torch.cdist(f, self.centres).argmin(1) for f in features])
+        return torch.cdist(self._features(pictures), self.centres).argmin(1)
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        parts = (centred(part) if self.centre else part for part in pictures.split(1000))
+        return torch.cat([gradient_histograms(part) for part in parts])

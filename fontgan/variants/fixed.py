@@ -73,6 +73,7 @@ class FixedGAN(GAN):
         clusters: whether both networks are told the cluster of a picture. The generator needs
             `weighted` modes, the discriminator as many `classes`. Batches then come in sets of one
             cluster, over which it takes its minibatch deviation.
+        centre: whether pictures are centred before they are clustered.
         gamma: weight γ of both penalties.
         penalty_every: batches between penalties, which are weighted by as much; 0 for none.
         normalise: whether the pairing difference is divided by its running scale.
@@ -99,6 +100,7 @@ class FixedGAN(GAN):
         self,
         *arguments: Any,
         clusters: bool = False,
+        centre: bool = False,
         gamma: float = 0.5,
         penalty_every: int = 4,
         normalise: bool = True,
@@ -121,9 +123,9 @@ class FixedGAN(GAN):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("rate", torch.ones(()))
         self._update: Tensor | None = None
-        self.clusters = self._untrained_clusters() if clusters else None
+        self.clusters = self._untrained_clusters(centre) if clusters else None
 
-    def _untrained_clusters(self) -> Clusters:
+    def _untrained_clusters(self, centre: bool) -> Clusters:
         pair = self.generator, self.discriminator
         if (
             not isinstance(pair[0], Generator)
@@ -136,7 +138,7 @@ class FixedGAN(GAN):
                 "clusters need gan.generator.modes above 0, gan.generator.weighted=true and as "
                 "many gan.discriminator.classes; or do without: gan.clusters=false"
             )
-        return Clusters(pair[0].modes, self.picture_shape[-1])
+        return Clusters(pair[0].modes, self.picture_shape[-1], centre)
 
     def on_fit_start(self) -> None:
         if self.clusters is None:

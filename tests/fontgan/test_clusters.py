@@ -3,7 +3,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from fontgan.clusters import DIRECTIONS, Clusters, gradient_histograms
+from fontgan.clusters import DIRECTIONS, Clusters, centred, gradient_histograms
 from fontgan.data import BuiltinTypefaces
 
 
@@ -68,6 +68,35 @@ def test_what_looks_alike_comes_together_whatever_order_it_comes_in():
     table = torch.zeros(3, 3, dtype=torch.long).index_put_((truth, found), torch.tensor(1), True)
     assert (table > 0).sum() == 3  # each kind in one cluster, and each cluster of one kind
     torch.testing.assert_close(clusters.shares, torch.full((3,), 1 / 3))
+
+
+def test_a_picture_is_moved_to_the_centre_of_its_ink():
+    picture = torch.zeros(3, 1, 16, 16)
+    picture[0, 0, 2:6, 9:13] = 1  # centre 3.5, 10.5; that of the picture is 7.5, 7.5
+    picture[1, 0, 6:10, 6:10] = 1
+    picture[2] = 0.2  # noise alone has no centre
+    moved = centred(picture)
+    expected = picture.clone()
+    expected[0] = picture[1]
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
+
+
+def test_what_lies_elsewhere_is_of_the_same_cluster_when_centred():
+    shapes = torch.zeros(3, 1, 16, 16)
+    shapes[0, 0, 4:8, 4:6] = 1
+    shapes[1, 0, 4:6, 4:8] = 1
+    shapes[2, 0, [4, 5, 6, 7], [4, 5, 6, 7]] = 1
+    truth = torch.arange(3).repeat(30)
+    shifts = torch.randint(0, 9, (90, 2), generator=torch.Generator().manual_seed(4)).tolist()
+    pictures = torch.stack(
+        [s.roll(tuple(by), (1, 2)) for s, by in zip(shapes[truth], shifts, strict=True)]
+    )
+    pairs = {}
+    for centre in (True, False):
+        clusters = Clusters(3, 16, centre)
+        clusters.fit(pictures)
+        pairs[centre] = len(set(zip(truth.tolist(), clusters(pictures).tolist(), strict=True)))
+    assert pairs[True] == 3 and pairs[False] > 5
 
 
 @pytest.mark.parametrize(("pictures", "made"), [(3, 1), (29, 2), (40, 4), (90, 4)])
