@@ -13,8 +13,8 @@ only where the measure's 95 % interval lies wholly on one side of its limit. In 
 | undecided | none of them surely holds, and one cannot be told yet at this sample size |
 | healthy | none of them |
 
-A letter is alive from a quarter of its fair share of the *accepted* samples on: junk has a word of
-its own. The first rule that surely holds gives the word; what stands before it and cannot be told
+A letter is alive as in `metrics.coverage.alive`, but of the *accepted* samples alone: from a quarter
+of its fair share of them on, and above 8 % of the commonest letter's. Junk has a word of its own. The first rule that surely holds gives the word; what stands before it and cannot be told
 is named in the sentence.
 """
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 
 from fontgan import LETTERS
-from fontgan.metrics.coverage import THRESHOLD, wilson
+from fontgan.metrics.coverage import MISREAD, THRESHOLD, wilson
 
 LEGIBLE = 0.6
 HALF = 13
@@ -136,7 +136,8 @@ def _letters(counts: torch.Tensor) -> tuple[tuple[float, float, float], str, str
     n = int(counts.sum())
     if not n:
         return (0.0, 0.0, float(len(LETTERS))), LETTERS, LETTERS
-    limit = THRESHOLD / len(LETTERS)
+    commonest = counts.max() / n  # known far better than a letter at 8 % of it
+    limit = max(THRESHOLD / len(LETTERS), MISREAD * float(commonest))
     low, high = wilson(counts, n)
     value, sure, perhaps = counts / n >= limit, low >= limit, high >= limit
     totals = (float(value.sum()), float(sure.sum()), float(perhaps.sum()))

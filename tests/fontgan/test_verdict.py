@@ -2,8 +2,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from fontgan import LETTERS
+from fontgan.metrics.coverage import alive
 from fontgan.onset import change_point, onset
 from fontgan.verdict import WORDS, verdict
 
@@ -72,6 +74,17 @@ def test_a_letter_at_the_limit_is_undecided():
     found = verdict(measured(shares=at), 5000, CEILING)
     assert found.word == "undecided" and found.lost == ""
     assert "losing letters" in found.sentence
+
+
+def test_it_counts_the_letters_that_coverage_counts():
+    """X is drawn at 0.4 of its fair share, but at 5 % of the commonest: it may be misread I."""
+    rest = (1 - 0.3 - 0.015) / 24
+    shares = {c: rest for c in LETTERS} | {"I": 0.3, "X": 0.015}
+    counts = torch.tensor([round(20_000 * shares[c]) for c in LETTERS])
+    living = alive(counts, int(counts.sum()), torch.ones(26))
+    assert [LETTERS[i] for i in (~living).nonzero().flatten()] == ["X"]
+    found = verdict(measured(accepted=1.0, shares=shares), 20_000, CEILING)
+    assert found.word == "losing letters" and found.lost == "X"
 
 
 def test_health_is_the_weakest_share_of_what_real_letters_get():
