@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="● alarm, · none, (…) either is right, blind: ought to and cannot, ✗ wrong",
     )
     parser.add_argument("--seeds", type=int, default=5, help="times each case is planted (5)")
+    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (0)")
     parser.add_argument("--samples", type=int, default=5000, help="pictures of a case (5000)")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument(
@@ -88,8 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     console = Console(width=None if sys.stdout.isatty() else 220)
     if options.verdicts:
-        return _verdicts(gauntlet, options.verdicts, console)
-    runs = [(name, seed) for name in CASES for seed in range(options.seeds)]
+        seeds = range(options.first, options.first + options.verdicts)
+        return _verdicts(gauntlet, seeds, console)
+    seeds = range(options.first, options.first + options.seeds)
+    runs = [(name, seed) for name in CASES for seed in seeds]
     outcomes: dict[str, list[Outcome]] = {name: [] for name in CASES}
     for name, seed in track(runs, "planting", console=Console(stderr=True)):
         outcomes[name].append(gauntlet.run(CASES[name], seed))
@@ -98,15 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(outcome.wrong for found in outcomes.values() for outcome in found))
 
 
-def _verdicts(gauntlet: Gauntlet, n: int, console: Console) -> int:
-    cases = [random_case(seed) for seed in range(n)]
+def _verdicts(gauntlet: Gauntlet, seeds: range, console: Console) -> int:
     right = unforgivable = 0
-    for seed, (name, case) in enumerate(track(cases, "judging", console=Console(stderr=True))):
+    for seed in track(seeds, "judging", console=Console(stderr=True)):
+        name, case = random_case(seed)
         word = gauntlet.run(case, 10_000 + seed).word
         right += word in case.words
         unforgivable += word == "healthy" and case.words[0] in ("noise", "collapsed")
         if word not in case.words:
             console.print(f"{name}: {word}, not {case.words[0]}")
+    n = len(seeds)
     console.print(
         f"{right} of {n} verdicts right; {unforgivable} collapsed or noise called healthy"
     )

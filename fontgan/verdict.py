@@ -13,8 +13,9 @@ only where the measure's 95 % interval lies wholly on one side of its limit. In 
 | undecided | none of them surely holds, and one cannot be told yet at this sample size |
 | healthy | none of them |
 
-A letter is alive as in `metrics.coverage.alive`, but of the *accepted* samples alone: from a quarter
-of its fair share of them on, and above 8 % of the commonest letter's. Junk has a word of its own. The first rule that surely holds gives the word; what stands before it and cannot be told
+A letter is alive as in `metrics.coverage.alive`, but of the *accepted* samples alone: from a
+quarter of its fair share of them on, and above 8 % of the commonest letter's. Junk has a word of
+its own. The first rule that surely holds gives the word; what stands before it and cannot be told
 is named in the sentence.
 """
 

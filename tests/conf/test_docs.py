@@ -38,7 +38,7 @@ def overrides(command: str) -> tuple[str, list[str]] | None:
         given = [word.partition("=")[2] for word in words if word.startswith("ARGS=")]
         if words[1:2] != ["train"]:
             return None
-        return "fontgan", shlex.split(given[0]) if given else ["+experiment=fixed"]
+        return "fontgan", shlex.split(given[0]) if given else []
     if words[:2] != ["python", "-m"] or words[2:3] == [] or words[2] not in CONFIGS:
         return None
     given = [re.sub(r"(\w)…\w+$", r"\1", word) for word in words[3:] if not word.startswith("-")]
@@ -87,3 +87,15 @@ def test_what_is_linked_to_is_there(page: Path):
         headings = re.findall(r"^#+ (.*)$", FENCE.sub("", there), re.M)
         anchors = [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings]
         assert heading in anchors, (target, heading)
+
+
+def test_without_an_experiment_it_is_the_fixed_one_and_debugging_is_short():
+    """`make train` names none."""
+    with initialize_config_module("conf", version_base="1.3"):
+        plain, named, short = (
+            compose("fontgan", [*given, "seed=1"])
+            for given in ([], ["+experiment=fixed"], ["trainer=debug"])
+        )
+        drums = compose("drumvae", ["trainer=debug"])
+    assert plain == named
+    assert short.trainer.max_epochs == drums.trainer.max_epochs == 2
