@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -92,10 +93,16 @@ def test_what_is_linked_to_is_there(page: Path):
 def test_without_an_experiment_it_is_the_fixed_one_and_debugging_is_short():
     """`make train` names none."""
     with initialize_config_module("conf", version_base="1.3"):
-        plain, named, short = (
-            compose("fontgan", [*given, "seed=1"])
-            for given in ([], ["+experiment=fixed"], ["trainer=debug"])
+        plain, named, short, drums = (
+            OmegaConf.to_container(compose(config, [*given, "seed=1"]))
+            for config, *given in (
+                ("fontgan",),
+                ("fontgan", "+experiment=fixed"),
+                ("fontgan", "trainer=debug"),
+                ("drumvae", "trainer=debug"),
+            )
         )
-        drums = compose("drumvae", ["trainer=debug"])
+    assert plain.pop("name") == "${hydra:runtime.choices.gan}"
+    assert named.pop("name") == "fixed"
     assert plain == named
-    assert short.trainer.max_epochs == drums.trainer.max_epochs == 2
+    assert short["trainer"]["max_epochs"] == drums["trainer"]["max_epochs"] == 2
