@@ -27,7 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.errors import EXPECTED, check_domain, composition_error, one_line
+from conf.errors import EXPECTED, check_domain, check_flags, composition_error, one_line
 from conf.signals import signal_of, signals_as_exit
 
 # What the user asked for. `launch` sets Hydra's variable itself, so that Hydra lets errors pass,
@@ -73,6 +73,7 @@ def launch(entry: Callable[[], Any], app: str) -> None:
         os.environ |= {"HYDRA_FULL_ERROR": "1", "MODEKEEPER_LAUNCH": "1"}
     try:
         with signals_as_exit(children=True):
+            check_flags(arguments)
             check_domain(arguments, app)
             entry()
     except SystemExit as stop:

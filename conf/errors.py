@@ -23,6 +23,11 @@ APPS = ("fontgan", "drumvae")
 
 # Errors that speak to the user already; any other kind is a surprise, and its type is part of it.
 EXPECTED = (ValueError, OSError, HydraException, OmegaConfBaseException)
+FLAGS = (
+    *("help", "hydra-help", "version", "cfg", "resolve", "package", "run", "multirun", "info"),
+    *("shell-completion", "config-path", "config-name", "config-dir", "experimental-rerun"),
+)
+"""Hydra's, without their dashes."""
 
 
 def one_line(error: BaseException) -> str:
@@ -85,6 +90,22 @@ def composition_error(error: Exception, app: str, arguments: Sequence[str]) -> s
 def experiments(app: str) -> list[str]:
     """Name the experiments that belong to `app`, by the `app:` in each file."""
     return [path.stem for path in sorted(EXPERIMENTS.glob("*.yaml")) if _app_of(path) == app]
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Refuse `--key value`: keys are set without dashes, and a parser would only list its flags.
+
+    Raises:
+        ValueError: a flag that Hydra does not know.
+    """
+    for here, then in zip(arguments, [*arguments[1:], ""], strict=True):
+        asked = re.fullmatch(r"--([\w.-]+)(=.*)?", here)
+        if asked and not any(flag.startswith(asked[1]) for flag in FLAGS):
+            value = asked[2] or f"={'VALUE' if not then or then.startswith('-') else then}"
+            raise ValueError(
+                f"no flag --{asked[1]}; keys are set without dashes: "
+                f"{asked[1].replace('-', '_')}{value}"
+            )
 
 
 def check_domain(arguments: Sequence[str], app: str) -> None:
