@@ -251,8 +251,8 @@ class Discriminator(nn.Module):
         group: pictures over which the deviation is taken; 0 leaves the channel out.
         classes: of pictures that it may be told; they enter the logit as an inner product with the
             features (Miyato and Koyama 2018, "cGANs with Projection Discriminator").
-        pool: sum features over the places, so that what is learned of a letter at one of them holds
-            at all: for letters that lie anywhere in the picture.
+        pool: features beside the others that are summed over the places, so that what is learned
+            of a letter at one of them holds at all: for letters that lie anywhere in the picture.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class Discriminator(nn.Module):
         blocks: int = 1,
         group: int = 8,
         classes: int = 0,
-        pool: bool = False,
+        pool: int = 0,
     ) -> None:
         super().__init__()
         _divisible(size, 4, "this discriminator")
@@ -272,9 +272,8 @@ class Discriminator(nn.Module):
         self.high = nn.Sequential(*(_DiscriminatorBlock(width) for _ in range(blocks)))
         self.down = _conv(4 * width, 2 * width, 1)
         self.low = nn.Sequential(*(_DiscriminatorBlock(2 * width) for _ in range(blocks)))
-        last = 128 if pool else 2 * width
-        self.last = _conv(2 * width + bool(group), last)
-        self.mix = nn.Linear(last if pool else last * (size // 4) ** 2, 128)
+        self.last = _conv(2 * width + bool(group), 2 * width + pool)
+        self.mix = nn.Linear(2 * width * (size // 4) ** 2 + pool, 128)
         self.head = nn.Linear(128, 1)
         self.classes = nn.Embedding(classes, 128) if classes else None
         if self.classes is not None:
@@ -287,7 +286,8 @@ class Discriminator(nn.Module):
         if self.group:
             h = torch.cat([h, minibatch_deviation(h, self.group)], 1)
         h = F.leaky_relu(self.last(F.leaky_relu(h, SLOPE)), SLOPE)
-        h = h.sum((2, 3)) / h.shape[2] if self.pool else h.flatten(1)
+        placed, pooled = h[:, self.pool :], h[:, : self.pool]
+        h = torch.cat([placed.flatten(1), pooled.sum((2, 3)) / h.shape[2]], 1)
         return F.leaky_relu(self.mix(h), SLOPE)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from drumvae.metrics.style import probe, separation, style_information
 
 Values = dict[str, float]
 LEVELS = ("high", "low")
+MOVED = 200  # bars at most in which each dimension is moved: the dearest measure of an epoch
 
 
 class GrooveMeasures:
@@ -47,10 +48,10 @@ class GrooveMeasures:
             torch.manual_seed(self.seed)
             q = module.encode(bars)
             central = module.central(bars)
-            parts = hierarchical_information(module, self._some(bars))
+            parts = hierarchical_information(module, self._some(bars, self.pairs))
         kls = q.high.kl(standard(q.z_high)).mean(0), q.low.kl(q.low_prior).mean(0)
         costs = cost_of_replacing(module, bars, self.seed)
-        moved = sensitivity(module, bars, self.seed)
+        moved = sensitivity(module, self._some(bars, MOVED), self.seed)
         for level, kl, means, cost, share, part in zip(
             LEVELS, kls, central, costs, moved, parts, strict=True
         ):
@@ -138,8 +139,8 @@ class GrooveMeasures:
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randperm(n, generator=generator)[:most]
 
-    def _some(self, bars: Tensor) -> Tensor:
-        return bars[self._chosen(len(bars), self.pairs).to(bars.device)]
+    def _some(self, bars: Tensor, most: int) -> Tensor:
+        return bars[self._chosen(len(bars), most).to(bars.device)]
 
 
 def _numbered(name: str, of: Tensor) -> Values:
