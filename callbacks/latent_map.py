@@ -56,9 +56,13 @@ class LatentMap(Callback):
             place = embedded(means, self.method)
             with drawing(trainer, "latent_map", width=9, height=6.5) as figure:
                 draw_map(figure, place, bars.styles[some.numpy()], bars.style_names, self.method)
+                shares = np.bincount(bars.styles) / len(bars)
+                shares = shares[shares > 0]
                 figure.suptitle(
-                    f"z_high by style: probe {values['style/probe']:.2f}, "
-                    f"{values['style/information']:.2f} nats of style", fontsize=13,
+                    f"z_high by style: a probe reads {values['style/probe']:.1%} of bars "
+                    f"(the commonest style has {shares.max():.0%});\n"
+                    f"one draw of it knows {values['style/information']:.2f} of the style's "
+                    f"{-(shares * np.log(shares)).sum():.2f} nats", fontsize=13,
                 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from callbacks.draws import groove_data, spread, undisturbed
@@ -224,6 +225,8 @@ def draw_active(figure: Figure, variances: dict[str, list[float]]) -> None:
     axes.set_xscale("log")
     axes.set(
         title="Active units", xlabel="threshold of the variance of the posterior mean",
-        ylabel="units above it", ylim=(0, None),
+        ylabel="units above it",
+        ylim=(-0.2, max(len(values) for values in variances.values()) + 0.5),
     )  # fmt: skip
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
