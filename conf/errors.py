@@ -98,7 +98,7 @@ def check_flags(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: a flag that Hydra does not know.
     """
-    for here, then in zip(arguments, [*arguments[1:], ""], strict=True):
+    for here, then in pairwise([*arguments, ""]):
         asked = re.fullmatch(r"--([\w.-]+)(=.*)?", here)
         if asked and not any(flag.startswith(asked[1]) for flag in FLAGS):
             value = asked[2] or f"={'VALUE' if not then or then.startswith('-') else then}"

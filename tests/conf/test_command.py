@@ -58,6 +58,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(train, tmp_path, arguments, said)
     assert [p.name for p in tmp_path.iterdir()] == ["occupied"]
 
 
+@pytest.mark.parametrize("arguments", [[], ["seed=1"], ["--multirun"], ["--cfg", "job"], ["-m"]])
+def test_arguments_without_unknown_flags_pass(arguments):
+    errors.check_flags(arguments)
+
+
 def test_an_error_in_a_job_is_one_line_and_exit_code_1(train):
     done = train("gan.width=0")
     assert (done.returncode, done.stderr) == (1, "error: gan: width is 0, it must be at least 1\n")
