@@ -12,7 +12,7 @@ from torch import Tensor
 
 from callbacks.draws import groove_data, undisturbed, write_arrays
 from callbacks.figures import drawing
-from callbacks.grooves import draw_bar
+from callbacks.grooves import draw_bars
 from callbacks.media import log_media
 
 
@@ -95,15 +95,12 @@ class GrooveGrid(Callback):
         return sounds
 
     def _draw(self, trainer: Trainer, drawn: dict[str, Tensor], voices: tuple[str, ...]) -> None:
-        rows, columns = len(drawn), self.per_style
-        size = 2.2 * columns + 1, 2.3 * rows
+        size = 2.2 * self.per_style + 1, 2.3 * len(drawn)
         with drawing(trainer, "samples_final", *size, key="samples") as figure:
-            grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-            for row, (style, some) in zip(grid, drawn.items(), strict=True):
-                for column, (axes, bar) in enumerate(zip(row, some, strict=True)):
-                    draw_bar(axes, bar, voices)
-                    if column == 0:
-                        axes.set_title(style, fontsize=13)
+            column = figure.subplots(len(drawn), 1, squeeze=False, sharex=True)[:, 0]
+            for axes, (style, some) in zip(column, drawn.items(), strict=True):
+                draw_bars(axes, some.numpy(), voices)
+                axes.set_title(style, fontsize=13)
             figure.suptitle("Samples of each style: a test bar's z_high, fresh detail", fontsize=14)
 
 

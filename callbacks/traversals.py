@@ -12,7 +12,7 @@ from torch import Tensor
 
 from callbacks.draws import groove_data, undisturbed
 from callbacks.figures import BLUE, INK, ORANGE, drawing
-from callbacks.grooves import draw_bar
+from callbacks.grooves import draw_bars
 
 
 class Traversals(Callback):
@@ -56,10 +56,8 @@ class Traversals(Callback):
             ("interpolation_style", style, "Style (z_high)"),
         ):
             with drawing(trainer, name, width=14, height=3.2) as figure:
-                axes = np.atleast_1d(figure.subplots(1, self.walk, sharey=True))
-                for index, (axis, bar) in enumerate(zip(axes, walked, strict=True)):
-                    draw_bar(axis, bar, data.kit.voices if index == 0 else None)
-                    axis.set_title(f"{index / (self.walk - 1):.0%}", fontsize=11, loc="center")
+                shares = [f"{index / (self.walk - 1):.0%}" for index in range(self.walk)]
+                draw_bars(figure.subplots(), walked.numpy(), data.kit.voices, shares)
                 title = f"{what} walks from a bar of {names[0]} to one of {names[1]}"
                 figure.suptitle(title, fontsize=13)
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from callbacks.atomic import write_atomically
 from callbacks.figures import styled_figure
 from callbacks.glance import cell
-from callbacks.grooves import draw_bar
+from callbacks.grooves import draw_bars
 from callbacks.run_directory import now
 from drumvae.creative.loading import SHIPPED
 from drumvae.generation_wish import Made, Titled
@@ -155,15 +155,10 @@ def _draw(path: Path, rows: list[list[Titled]], kit: Kit) -> None:
         figure.supxlabel(
             "darker is louder; left of its step is early, right of it late", fontsize=9
         )
-        grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
-        for row, line in zip(grid, rows, strict=True):
-            for column, axes in enumerate(row):
-                if column >= len(line):
-                    axes.set_axis_off()
-                    continue
-                title, bar = line[column]
-                draw_bar(axes, bar.numpy(), None if column else kit.voices)
-                axes.set_title(title, fontsize=10)
+        stacked = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axes, line in zip(stacked, rows, strict=True):
+            titles, bars = zip(*line, strict=True)
+            draw_bars(axes, [bar.numpy() for bar in bars], kit.voices, titles, room=columns)
         with _whole(path) as partial:
             figure.savefig(partial, format="png", facecolor="white")
 

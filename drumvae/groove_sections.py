@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from callbacks.grooves import draw_bar
+from callbacks.grooves import draw_bars
 from callbacks.page import Part, Section, Sound
 from callbacks.report_parts import Measured, drawn, figure
 from callbacks.run_directory import RunDirectory
@@ -102,9 +102,10 @@ def _voices(run: RunDirectory, count: int) -> tuple[str, ...]:
 
 
 def _draw(figure: Figure, bars: NDArray[np.float32], voices: Sequence[str]) -> None:
-    grid = figure.subplots(2, -(-len(bars) // 2), squeeze=False, sharex=True, sharey=True)
-    for axes, bar in zip(grid.flat, bars, strict=False):
-        draw_bar(axes, bar, voices)
+    half = -(-len(bars) // 2)
+    lines = [line for line in (bars[:half], bars[half:]) if len(line)]
+    for axes, line in zip(figure.subplots(len(lines), 1, squeeze=False)[:, 0], lines, strict=True):
+        draw_bars(axes, line, voices, room=half)
 
 
 def _alt(bars: dict[str, list[Groove]]) -> str:
