@@ -16,7 +16,7 @@ _GAP = 0.8  # steps between two bars
 
 def draw_bars(
     axes: Axes,
-    bars: Sequence[Any],
+    bars: Any,
     voices: Sequence[str],
     titles: Sequence[str] = (),
     room: int | None = None,
@@ -27,12 +27,13 @@ def draw_bars(
 
     Args:
         axes: where.
-        bars: each hits, velocities in [0, 1] and offsets in steps, shape (3, steps, voices).
+        bars: hits, velocities in [0, 1] and offsets in steps, shape (n, 3, steps, voices).
         voices: names of the rows.
         titles: one above each bar, or none.
         room: leaves room for so many bars; those that there are by default.
     """
-    _, steps, count = np.shape(bars[0])
+    bars = np.asarray(bars)
+    steps, count = bars.shape[2:]
     starts = np.arange(len(bars)) * (steps + _GAP)
     beats = np.arange(0, steps, _STEPS_PER_BEAT)
     shaded = [(start + beat - 0.5, _STEPS_PER_BEAT) for start in starts for beat in beats[::2]]
@@ -43,7 +44,7 @@ def draw_bars(
     axes.hlines(rows, begin - 0.5, begin + steps - 0.5, color="#DCDAD4", linewidth=0.6, zorder=1)
     boxes, shades = [], []
     for start, bar in zip(starts, bars, strict=True):
-        hits, velocities, offsets = np.asarray(bar)
+        hits, velocities, offsets = bar
         for step, voice in np.argwhere(hits > 0.5).tolist():
             corner = start + step + offsets[step, voice] - 0.4, voice - 0.38
             boxes.append(Rectangle(corner, 0.8, 0.76))

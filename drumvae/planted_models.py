@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from drumvae.bars import Bars
 from drumvae.gaussian import Gaussian
 from drumvae.grooves import REPORT_KIT
+from drumvae.hierarchy import Networks
 from drumvae.likelihoods import Hits
 from drumvae.planted_cases import BITS, LEVEL, VOICES, VOTERS, Case
 from drumvae.posterior import Posterior
-from drumvae.vae import Networks
 
 
 def planted_bars(seed: int, shuffled: bool = False) -> Bars:

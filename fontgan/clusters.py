@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from fontgan.networks import translated
+from fontgan.layers import translated
 
 DIRECTIONS = 8
 CELL = 4

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fontgan import LETTERS
-from fontgan.networks import evaluating
+from fontgan.layers import evaluating
 
 NETWORKS = "fontgan.networks"
 """The one place that a file's record may name a network of: a file must not choose what is run."""

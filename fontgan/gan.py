@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from conf.checkpoints import random_state, restore_random_state
-from fontgan.networks import evaluating
+from fontgan.layers import evaluating
 from fontgan.objectives import saturating_free_discriminator, saturating_free_generator
 
 Losses = dict[str, Tensor]

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fontgan import LETTERS
-from fontgan.networks import evaluating
+from fontgan.layers import evaluating
 
 BUILTIN = Path(__file__).parent / "assets" / "judge.safetensors"
 REPORT = BUILTIN.with_name("judge_report.safetensors")  # of the course report's letters

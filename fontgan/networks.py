@@ -6,31 +6,20 @@ logit each, shape (n,); ``features`` gives what comes before the last layer.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; every submodule as it was afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
-def _divisible(size: int, by: int, name: str) -> None:
-    if size < by or size % by:
-        raise ValueError(f"{name} makes pictures whose side is a multiple of {by}, not {size}")
+from fontgan.layers import (
+    SLOPE,
+    DiscriminatorBlock,
+    GeneratorBlock,
+    conv,
+    divisible,
+    minibatch_deviation,
+    translated,
+)
 
 
 class ReportGenerator(nn.Module):
@@ -44,7 +33,7 @@ class ReportGenerator(nn.Module):
 
     def __init__(self, size: int = 28, channels: int = 1, dimensions: int = 100) -> None:
         super().__init__()
-        _divisible(size, 4, "the report's generator")
+        divisible(size, 4, "the report's generator")
         self.dimensions = dimensions
         base = size // 4
         self.body = nn.Sequential(
@@ -110,32 +99,6 @@ class ReportDiscriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-    with torch.no_grad():
-        layer.weight.mul_(gain)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-class _GeneratorBlock(nn.Module):
-    """Residual block whose channels the style scales and shifts; nothing is normalised."""
-
-    def __init__(self, channels: int, style: int) -> None:
-        super().__init__()
-        self.one, self.two = _conv(channels, channels), _conv(channels, channels, gain=0.1)
-        self.style = nn.Linear(style, 2 * channels)
-        nn.init.normal_(self.style.weight, std=0.5 / math.sqrt(style))
-        nn.init.zeros_(self.style.bias)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale, shift = self.style(style)[:, :, None, None].chunk(2, 1)
-        h = F.leaky_relu(self.one(F.leaky_relu(x, SLOPE)) * (1 + scale) + shift, SLOPE)
-        return x + self.two(h)
-
-
 class Generator(nn.Module):
     """Mixture latent → style → residual blocks at a quarter and half of the side → pixel shuffle.
 
@@ -174,7 +137,7 @@ class Generator(nn.Module):
         translate: bool = False,
     ) -> None:
         super().__init__()
-        _divisible(size, 4, "this generator")
+        divisible(size, 4, "this generator")
         self.gaussian, self.modes, self.base = dimensions, modes, size // 4
         self.dimensions = dimensions + modes
         shares = torch.full((modes,), 1 / modes) if weighted and modes else None
@@ -186,10 +149,10 @@ class Generator(nn.Module):
         self.mapping = nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Linear(128, 128))
         half = width // 2
         self.start = nn.Linear(128, width * self.base**2)
-        self.low = nn.ModuleList(_GeneratorBlock(width, 128) for _ in range(blocks))
-        self.up = _conv(width, 4 * half, 1)
-        self.high = nn.ModuleList(_GeneratorBlock(half, 128) for _ in range(blocks))
-        self.out = _conv(half, 4 * channels * (2 if translate else 1), gain=0.5)
+        self.low = nn.ModuleList(GeneratorBlock(width, 128) for _ in range(blocks))
+        self.up = conv(width, 4 * half, 1)
+        self.high = nn.ModuleList(GeneratorBlock(half, 128) for _ in range(blocks))
+        self.out = conv(half, 4 * channels * (2 if translate else 1), gain=0.5)
         self.width = width
         self.place = nn.Linear(128, 2) if translate else None
         if self.place is not None:
@@ -228,15 +191,6 @@ class Generator(nn.Module):
         return torch.tanh(x)
 
 
-class _DiscriminatorBlock(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.one, self.two = _conv(channels, channels), _conv(channels, channels, gain=0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.two(F.leaky_relu(self.one(F.leaky_relu(x, SLOPE)), SLOPE))
-
-
 class Discriminator(nn.Module):
     """Pixel unshuffle → residual blocks at half and a quarter of the side → minibatch deviation.
 
@@ -266,13 +220,13 @@ class Discriminator(nn.Module):
         pool: int = 0,
     ) -> None:
         super().__init__()
-        _divisible(size, 4, "this discriminator")
+        divisible(size, 4, "this discriminator")
         self.group, self.pool = group, pool
-        self.stem = _conv(4 * channels, width)
-        self.high = nn.Sequential(*(_DiscriminatorBlock(width) for _ in range(blocks)))
-        self.down = _conv(4 * width, 2 * width, 1)
-        self.low = nn.Sequential(*(_DiscriminatorBlock(2 * width) for _ in range(blocks)))
-        self.last = _conv(2 * width + bool(group), 2 * width + pool)
+        self.stem = conv(4 * channels, width)
+        self.high = nn.Sequential(*(DiscriminatorBlock(width) for _ in range(blocks)))
+        self.down = conv(4 * width, 2 * width, 1)
+        self.low = nn.Sequential(*(DiscriminatorBlock(2 * width) for _ in range(blocks)))
+        self.last = conv(2 * width + bool(group), 2 * width + pool)
         self.mix = nn.Linear(2 * width * (size // 4) ** 2 + pool, 128)
         self.head = nn.Linear(128, 1)
         self.classes = nn.Embedding(classes, 128) if classes else None
@@ -296,30 +250,3 @@ class Discriminator(nn.Module):
         if self.classes is None or classes is None:
             return logits
         return logits + (self.classes(classes) * h).sum(1)
-
-
-def translated(x: Tensor, shift: Tensor) -> Tensor:
-    """Pictures moved right and down, with zeros where nothing comes in, bilinear between pixels.
-
-    Args:
-        x: shape (n, channels, h, w).
-        shift: right and down, in halves of the side, shape (n, 2).
-    """
-    unmoved = torch.eye(2, device=x.device, dtype=x.dtype).expand(len(x), 2, 2)
-    grid = F.affine_grid(torch.cat([unmoved, -shift[:, :, None]], 2), list(x.shape), False)
-    return F.grid_sample(x, grid, align_corners=False)
-
-
-def minibatch_deviation(x: Tensor, group: int) -> Tensor:
-    """Mean standard deviation over groups of the batch, as one channel, shape (n, 1, h, w).
-
-    Pictures n / group apart are compared (Karras et al. 2018, section 3); a batch that does not
-    divide is one group.
-    """
-    n, _, h, w = x.shape
-    group = group if n % group == 0 else n
-    groups = x.view(group, n // group, *x.shape[1:])
-    # By hand: Tensor.var over a strided axis takes several times as long, a tenth of a whole step.
-    variance = (groups - groups.mean(0)).square().mean(0)
-    deviation = variance.add(1e-8).sqrt()
-    return deviation.mean((1, 2, 3)).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from fontgan import LETTERS
-from fontgan.networks import SLOPE, Discriminator, Generator, evaluating
+from fontgan.layers import SLOPE, evaluating
+from fontgan.networks import Discriminator, Generator
 from fontgan.variants.fixed import FixedGAN
 
 

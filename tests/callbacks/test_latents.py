@@ -16,11 +16,11 @@ from callbacks.likelihood import Likelihood
 from callbacks.posterior_collapse import PosteriorCollapse, draw_active, draw_heat_map
 from drumvae.drawn import Recipes
 from drumvae.gaussian import Gaussian
+from drumvae.hierarchy import Networks
 from drumvae.likelihoods import Hits
 from drumvae.metrics import GrooveMeasures
 from drumvae.posterior import Posterior
 from drumvae.recipes import STYLES, recipes
-from drumvae.vae import Networks
 from drumvae.verdict import onset, verdicts
 
 SPREAD = 2.0

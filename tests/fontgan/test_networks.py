@@ -6,14 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fontgan.networks import (
-    Discriminator,
-    Generator,
-    ReportDiscriminator,
-    ReportGenerator,
-    minibatch_deviation,
-    translated,
-)
+from fontgan.layers import minibatch_deviation, translated
+from fontgan.networks import Discriminator, Generator, ReportDiscriminator, ReportGenerator
 
 
 def seeded(seed: int = 0) -> torch.Generator:

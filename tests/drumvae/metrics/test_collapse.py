@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from drumvae.gaussian import Gaussian
+from drumvae.hierarchy import Networks
 from drumvae.likelihoods import Hits
 from drumvae.metrics import GrooveMeasures
 from drumvae.metrics.collapse import (
@@ -18,7 +19,6 @@ from drumvae.metrics.collapse import (
 from drumvae.metrics.information import hierarchical_information
 from drumvae.metrics.likelihood import log_mean_weights, negative_log_likelihood
 from drumvae.metrics.reconstruction import onset_f1
-from drumvae.vae import Networks
 
 
 class Flat(nn.Module):

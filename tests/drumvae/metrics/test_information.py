@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from drumvae.gaussian import Gaussian, standard
+from drumvae.hierarchy import Networks
 from drumvae.likelihoods import Hits
 from drumvae.metrics import GrooveMeasures
 from drumvae.metrics.information import information
-from drumvae.vae import Networks
 
 
 def linear_gaussian(
