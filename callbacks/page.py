@@ -23,6 +23,8 @@ TONES = {"good": "✓", "mixed": "◐", "bad": "✕", "unknown": "?"}
 """What a verdict's colour means, and the sign that says it without colour."""
 LONG = 28
 """Characters from which on a text in a table may be broken into lines."""
+LIKE = 1000
+"""The largest number of a column over the smallest, up to which they share their decimals."""
 
 
 class Code(str):
@@ -66,10 +68,16 @@ class SortableTable:
         return tuple(not any(isinstance(row[i], str) for row in self.rows) for i in count)
 
     @functools.cached_property
+    def shown(self) -> tuple[tuple[str, ...], ...]:
+        """What the cells say; numbers of one column that are of like size get as many decimals."""
+        columns = [aligned([row[i] for row in self.rows]) for i in range(len(self.columns))]
+        return tuple(zip(*columns, strict=True))
+
+    @functools.cached_property
     def wordy(self) -> tuple[bool, ...]:
         """Which columns hold texts that need room."""
-        lengths = [[len(cell(row[i])) for row in self.rows] for i in range(len(self.columns))]
-        return tuple(max(column, default=0) > LONG for column in lengths)
+        columns = range(len(self.columns))
+        return tuple(any(len(row[i]) > LONG for row in self.shown) for i in columns)
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,21 @@ class Section:
     parts: tuple[Part, ...] = ()
 
 
+def aligned(column: Sequence[Cell]) -> list[str]:
+    """Write the cells of a column; numbers of like size get as many decimals, but for nought."""
+    said = [cell(value) for value in column]
+    sizes = {i: abs(v) for i, v in enumerate(column) if not isinstance(v, str) and v}
+    sizes = {i: size for i, size in sizes.items() if math.isfinite(size)}
+    if not sizes or max(sizes.values()) > LIKE * min(sizes.values()):
+        return said
+    decimals = {i: len(said[i].partition(".")[2]) for i in sizes}
+    fraction = max(decimals.values())
+    if fraction and not any("e" in said[i] for i in sizes):
+        for i, done in decimals.items():
+            said[i] += "." * (not done) + "0" * (fraction - done)
+    return said
+
+
 def page(title: str, lead: str, facts: Mapping[str, str], sections: Sequence[Section]) -> str:
     """Render a page as one HTML file.
 
@@ -199,7 +222,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"tones": TONES}
-    environment.filters |= {"cell": cell, "anchor": anchor, "data_uri": data_uri}
+    environment.filters |= {"cell": cell, "anchor": anchor, "data_uri": data_uri, "zip": zip}
     environment.filters["breakable"] = breakable
     for kind in (Code, Picture, SortableTable, Sound, Verdict, Gauge, Listing):
         environment.tests[kind.__name__.lower()] = functools.partial(_is, kind)

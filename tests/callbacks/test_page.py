@@ -19,6 +19,7 @@ from callbacks.page import (
     SortableTable,
     Sound,
     Verdict,
+    aligned,
     cell,
     page,
     png,
@@ -136,6 +137,24 @@ def test_columns_of_numbers_know_it():
 )  # fmt: skip
 def test_a_cell_is_short(value: Any, text: str):
     assert cell(value) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([3.34, 3.4, 12.0, 0.0, None], ["3.34", "3.40", "12.00", "0", "–"]),
+        ([0.0639, -0.06, math.nan], ["0.0639", "-0.0600", "–"]),
+        ([26, 14, 1], ["26", "14", "1"]),
+        ([506.4, 0.0121], ["506.4", "0.0121"]),  # of other sizes
+        ([0.02, 1e-5], ["0.02", "1e-05"]),
+        (["v1.25", 0.5, 0.25], ["v1.25", "0.50", "0.25"]),
+        ([123456.0, 99999.5], ["123,456", "1e+05"]),
+        ([math.inf, 0.5], ["inf", "0.5"]),
+        ([], []),
+    ],
+)
+def test_numbers_of_a_column_share_their_decimals(column: list[Any], said: list[str]):
+    assert aligned(column) == said
 
 
 @pytest.mark.parametrize(
