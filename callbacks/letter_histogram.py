@@ -56,8 +56,8 @@ class LetterHistogram(History):
             self._log_histogram(trainer, shares)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        shares = measured_shares(trainer)  # on every process: to read them is to average them
         if trainer.is_global_zero:
-            shares = measured_shares(trainer)
             fair = fair_shares(trainer, "test", len(shares))
             self._draw_bars(trainer, shares, fair, "at the end")
             self._log_table(trainer, shares, fair)

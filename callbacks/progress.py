@@ -123,11 +123,13 @@ class VerdictBar(ProgressBar):
             self._draw(trainer, trainer.current_epoch + (batch_idx + 1) / batches)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # On every process: to read the measures of an epoch is to average them over all.
+        said = self._in_words(trainer)
         if self._bar is not None:
-            self._draw(trainer, trainer.current_epoch + 1, said=self._in_words(trainer))
+            self._draw(trainer, trainer.current_epoch + 1, said=said)
         elif self._lines and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             seconds = time.monotonic() - self._began
-            parts = [_epoch(trainer), self._in_words(trainer), f"{seconds:.0f} s"]
+            parts = [_epoch(trainer), said, f"{seconds:.0f} s"]
             print(" · ".join(filter(None, parts)), flush=True)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -60,15 +60,21 @@ class Table:
         self.rows: list[Row] = []
         self.columns: list[str] = []
 
-    def keep_before(self, epoch: int) -> None:
-        """Take up the file as it lies there, without the rows of `epoch` and later ones."""
+    def read(self) -> None:
+        """Take up the file as it lies there."""
         self.rows, self.columns = [], []
-        if epoch > 0 and self.path.is_file():
+        if self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 self.columns = list(reader.fieldnames or [])
-                cells = [{k: float(v) for k, v in line.items() if v} for line in reader]
-            self.rows = [row for row in cells if row["epoch"] < epoch]
+                self.rows = [{k: float(v) for k, v in line.items() if v} for line in reader]
+
+    def keep_before(self, epoch: int) -> None:
+        """Take up the file, without the rows of `epoch` and later ones."""
+        self.read()
+        self.rows = [row for row in self.rows if row["epoch"] < epoch]
+        if not self.rows:
+            self.columns = []
         self._rewrite()
 
     def append(self, row: Row) -> None:
@@ -181,6 +187,12 @@ class RunSummary(Callback):
                 | means
                 | measured
             )
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A run that was stopped after its last epoch is taken up here, and trains no more.
+        if self._metrics is None and trainer.is_global_zero:
+            self._metrics = Table(Path(trainer.default_root_dir) / "metrics.csv")
+            self._metrics.read()
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds_before + time.monotonic() - self._clock}

@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -138,7 +140,13 @@ def _build(run: Run) -> None:
 
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[*run.callbacks, LambdaCallback(on_train_start=lambda *_: _take_over(run))],
+        callbacks=[
+            *run.callbacks,
+            LambdaCallback(
+                on_train_start=lambda *_: _take_over(run),
+                on_train_epoch_start=lambda trainer, _: _own_noise(trainer, cfg.seed),
+            ),
+        ],
         logger=False,
         default_root_dir=str(run.directory),
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in run.callbacks),
@@ -150,6 +158,13 @@ def _build(run: Run) -> None:
     run.loggers += [instantiate(entry, _convert_="all") for entry in entries if entry]
     trainer.loggers = run.loggers
     run.trainer = trainer
+
+
+def _own_noise(trainer: Trainer, seed: int) -> None:
+    """Let processes that share the batches draw other noise, each epoch's known from its number."""
+    if trainer.world_size > 1:
+        entropy = np.random.SeedSequence([seed, trainer.current_epoch, trainer.global_rank])
+        torch.manual_seed(int(entropy.generate_state(1)[0]))
 
 
 def _refuse_parallel_sweep(trainer: Trainer) -> None:

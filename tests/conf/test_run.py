@@ -107,6 +107,17 @@ def test_a_resumed_run_equals_one_never_stopped(toy_run, tmp_path):
     assert summary(parts)["seconds"] > seconds / 2
 
 
+def test_a_run_stopped_after_its_last_epoch_keeps_what_it_measured(toy_run, tmp_path):
+    value = toy_run(tmp_path / "run", "trainer.max_epochs=2")
+    best, rows = summary(tmp_path / "run")["best"], (tmp_path / "run/metrics.csv").read_text()
+    assert value is not None and best
+    (tmp_path / "run/summary.json").unlink()
+    last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert toy_run(tmp_path / "run", "trainer.max_epochs=2", last) == pytest.approx(value, rel=1e-7)
+    assert summary(tmp_path / "run")["best"] == pytest.approx(best, rel=1e-7)
+    assert (tmp_path / "run/metrics.csv").read_text() == rows
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_killed_run_resumes_from_its_last_epoch(toy_run, tmp_path, number):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
