@@ -15,6 +15,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.tree import DecisionTreeClassifier
 
+from drumvae.metrics.permutation import shuffled
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 SHUFFLES = 10  # of the factors, for a floor
@@ -28,7 +30,8 @@ class Gap:
         score: mean of `gaps`.
         gaps: one for each factor, in [0, 1], shape (factors,).
         table: what each dimension tells of each factor, shape (dimensions, factors).
-        floor: mean score of ten shuffles of the factors, which then have no place at all.
+        floor: mean score of ten shuffles of the factors, which then have no place at all; factors
+            that are the same throughout a group are shuffled among whole groups.
     """
 
     score: float
@@ -38,7 +41,11 @@ class Gap:
 
 
 def mutual_information_gap(
-    codes: ArrayLike, factors: ArrayLike, bins: int = 20, seed: int = 0
+    codes: ArrayLike,
+    factors: ArrayLike,
+    bins: int = 20,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> Gap:
     r"""MIG: lead of the best dimension in what it says of a factor, as a share of its entropy.
 
@@ -49,7 +56,7 @@ def mutual_information_gap(
     I (`table`, nats) is the plug-in estimate: where there is nothing, it is too high by about
     (occupied bins − 1)(levels − 1) / 2n (Miller 1955). Of that a gap keeps what the floor shows.
     """
-    x, v, _ = checked(codes, factors, least=2)
+    x, v, rows = checked(codes, factors, groups, least=2)
     if bins < 2:
         raise ValueError(f"bins must be at least 2, got {bins}")
     binned = np.minimum((x * bins).astype(np.int64), bins - 1)
@@ -59,9 +66,9 @@ def mutual_information_gap(
         return np.array([[_information(z, column) for column in levels.T] for z in binned.T])
 
     rng, found = np.random.default_rng(seed), table(v)
-    shuffled = [_lead(table(rng.permutation(v))) / entropy for _ in range(SHUFFLES)]
+    others = [_lead(table(_shuffled(v, rows, rng))) / entropy for _ in range(SHUFFLES)]
     gaps = _lead(found) / entropy
-    return Gap(float(gaps.mean()), gaps, found, float(np.mean(shuffled)))
+    return Gap(float(gaps.mean()), gaps, found, float(np.mean(others)))
 
 
 def attribute_predictability(
@@ -89,11 +96,12 @@ def attribute_predictability(
         return accuracy
 
     rng, found = np.random.default_rng(seed), table(v[train], v[test])
-    shuffled = [
-        _lead(table(rng.permutation(v[train]), rng.permutation(v[test]))) for _ in range(SHUFFLES)
+    others = [
+        _lead(table(_shuffled(v[train], rows[train], rng), _shuffled(v[test], rows[test], rng)))
+        for _ in range(SHUFFLES)
     ]
     gaps = _lead(found)
-    return Gap(float(gaps.mean()), gaps, found, float(np.mean(shuffled)))
+    return Gap(float(gaps.mean()), gaps, found, float(np.mean(others)))
 
 
 @dataclass(frozen=True)
@@ -185,6 +193,10 @@ def checked(
     spread = np.ptp(x, axis=0)
     x = (x - x.min(0)) / np.where(spread > 0, spread, 1)
     return x, np.stack([w for _, w in levels], 1), np.unique(rows, return_inverse=True)[1]
+
+
+def _shuffled(factors: Labels, groups: Labels, rng: np.random.Generator) -> Labels:
+    return np.stack([shuffled(levels, groups, rng) for levels in factors.T], 1)
 
 
 def _lead(table: Floats) -> Floats:

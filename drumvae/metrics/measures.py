@@ -80,8 +80,8 @@ class GrooveMeasures:
         tensor, styles = bars.tensor.to(module.device), torch.from_numpy(bars.styles)
         means, detail = (level.cpu() for level in module.central(tensor))
         alive = means[:, active_units(means)]
-        whole = separation(means, styles, seed=self.seed)
-        living = separation(alive, styles, seed=self.seed)
+        whole = separation(means, styles, seed=self.seed, groups=bars.performances)
+        living = separation(alive, styles, seed=self.seed, groups=bars.performances)
         accuracy, balanced = probe(means.numpy(), bars.styles, bars.performances)
         chosen = self._chosen(len(bars), 10 * self.pairs)
         with torch.random.fork_rng(devices=[]):

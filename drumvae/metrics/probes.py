@@ -12,7 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from drumvae.metrics.collapse import ACTIVE, LEAST_KL, active_units
-from drumvae.metrics.disentanglement import Floats, Labels, checked
+from drumvae.metrics.disentanglement import Floats, checked
+from drumvae.metrics.permutation import shuffled
 from drumvae.metrics.style import probe, separation
 
 SEPARATED, SIGNIFICANT = 1.0, 0.05  # ratio and p-value at which a dimension separates
@@ -52,7 +53,7 @@ def linear_probes(
         if kept < 2:
             raise ValueError(f"factor {j} has {kept} levels in 2 groups or more, a probe needs 2")
         accuracy, balanced = probe(features, levels, rows)
-        others = (_shuffled(levels, rows, rng) for _ in range(permutations))
+        others = (shuffled(levels, rows, rng) for _ in range(permutations))
         as_good = 1 + sum(probe(features, other, rows)[1] >= balanced for other in others)
         probes.append(Probe(accuracy, balanced, 1 / kept, as_good / (permutations + 1)))
     return tuple(probes)
@@ -125,12 +126,12 @@ def false_separation(
     level: float = SEPARATED,
     permutations: int = 200,
     seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> FalseSeparation:
     """Find dimensions that separate styles on paper only: their ratio is free of scale.
 
     A mean of scale 1e-3 drowns in its posterior's own noise, and one that only follows its prior
-    p(z_low | z_high) says what z_high has said: variance and KL catch both. The test shuffles bars
-    one by one, so that alike bars of a performance make p too small: hand in one of each.
+    p(z_low | z_high) says what z_high has said: variance and KL catch both.
 
     Args:
         means: posterior means, shape (n, dimensions).
@@ -139,8 +140,10 @@ def false_separation(
         level: of the ratio; at 1 style means vary as much as the bars of one style.
         permutations: at least 19, or no p-value can reach 0.05.
         seed: of the shuffles.
+        groups: performance of each bar, shape (n,). Without them bars are shuffled one by one, and
+            alike bars of a performance make p too small.
     """
-    x, v, _ = checked(means, np.asarray(styles)[..., None])
+    x, v, rows = checked(means, np.asarray(styles)[..., None], groups)
     nats, raw = np.asarray(kl, np.float64), np.asarray(means, np.float64)
     if nats.shape != x.shape[1:]:
         raise ValueError(f"kl has shape {nats.shape} beside {x.shape[1]} dimensions")
@@ -148,8 +151,8 @@ def false_separation(
         raise ValueError(f"kl must be finite and not negative, got {nats}")
     if permutations < 19:
         raise ValueError(f"no p-value of {permutations} permutations reaches 0.05, take 19 or more")
-    labels = torch.from_numpy(v[:, 0])
-    tests = [separation(c, labels, permutations, seed) for c in torch.from_numpy(x).split(1, 1)]
+    labels, columns = torch.from_numpy(v[:, 0]), torch.from_numpy(x).split(1, 1)
+    tests = [separation(column, labels, permutations, seed, rows) for column in columns]
     ratio, p_value = np.array([(test.ratio, test.p_value) for test in tests]).T
     separates = (ratio >= level) & (p_value <= SIGNIFICANT)
     false = separates & ((nats < LEAST_KL) | ~active_units(torch.from_numpy(raw)).numpy())
@@ -164,14 +167,3 @@ def false_separation(
     elif separates.any():
         verdict += ", and each of these carries something"
     return FalseSeparation(ratio, p_value, nats, variance, false, verdict + ".")
-
-
-def _shuffled(levels: Labels, groups: Labels, rng: np.random.Generator) -> Labels:
-    """Among whole groups where each has one level, within each group otherwise."""
-    first = np.unique(groups, return_index=True)[1]
-    if (levels == levels[first][groups]).all():
-        return rng.permutation(levels[first])[groups]
-    shuffled = np.empty_like(levels)
-    order = np.lexsort((rng.random(len(groups)), groups))
-    shuffled[np.argsort(groups, kind="stable")] = levels[order]
-    return shuffled

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from drumvae.gaussian import Gaussian
 from drumvae.metrics.information import pairwise
+from drumvae.metrics.permutation import shuffled
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,13 @@ class Separation:
     p_value: float
 
 
-def separation(means: Tensor, styles: Tensor, permutations: int = 200, seed: int = 0) -> Separation:
+def separation(
+    means: Tensor,
+    styles: Tensor,
+    permutations: int = 200,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> Separation:
     """Separation of styles in latent means, with a permutation test.
 
     Args:
@@ -42,6 +49,8 @@ def separation(means: Tensor, styles: Tensor, permutations: int = 200, seed: int
         styles: labels, shape (n,), at least two different ones.
         permutations: shuffled labellings.
         seed: of the shuffles.
+        groups: performance of each bar, shape (n,): styles are shuffled among whole performances.
+            Without them each bar counts as one, and alike bars make p too small.
     """
     if not means.shape[1]:
         return Separation(math.nan, math.nan, math.nan, math.nan)
@@ -49,11 +58,11 @@ def separation(means: Tensor, styles: Tensor, permutations: int = 200, seed: int
     ratio = between / max(within, 1e-12)
     if math.isnan(ratio):
         return Separation(within, between, ratio, math.nan)
-    generator = torch.Generator().manual_seed(seed)
+    rng, labels = np.random.default_rng(seed), styles.cpu().numpy()
+    rows = np.arange(len(labels)) if groups is None else groups
     as_good = 1
     for _ in range(permutations):
-        shuffled = styles[torch.randperm(len(styles), generator=generator)]
-        w, b = _variances(means, shuffled)
+        w, b = _variances(means, torch.from_numpy(shuffled(labels, rows, rng)).to(means.device))
         as_good += b / max(w, 1e-12) >= ratio
     return Separation(within, between, ratio, as_good / (permutations + 1))
 

@@ -232,3 +232,22 @@ def test_what_cannot_be_measured_is_named(measure, codes, factors, message):
 def test_arguments_that_fit_nothing_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_floors_know_that_bars_of_a_performance_are_alike():
+    # Codes are alike within a performance and tell nothing of a factor that is its own throughout.
+    scores = {"gap": [], "single": []}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(40), 20)
+        factor = rng.permutation(np.arange(40) % 2)[groups][:, None]
+        codes = rng.normal(size=(40, 3))[groups] + 0.1 * rng.normal(size=(800, 3))
+        gap = mutual_information_gap(codes, factor, seed=seed, groups=groups)
+        single = attribute_predictability(codes, factor, groups, seed)
+        scores["gap"].append((gap.score, gap.floor, mutual_information_gap(codes, factor).floor))
+        scores["single"].append((single.score, single.floor, single.floor))
+    score, floor, single_bars = np.mean(scores["gap"], axis=0)
+    assert floor == pytest.approx(score, rel=0.5)
+    assert single_bars < score / 5
+    score, floor, _ = np.mean(scores["single"], axis=0)
+    assert floor == pytest.approx(score, rel=0.5)

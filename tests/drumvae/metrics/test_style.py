@@ -37,6 +37,20 @@ def test_separation_is_free_of_scale_and_the_permutation_test_is_not_fooled():
     assert 0.35 < sum(values) / len(values) < 0.65
 
 
+def test_bars_of_a_performance_are_no_independent_witnesses():
+    # Performances of 10 alike bars, a style each that has nothing to do with them.
+    alone, together = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(30), 10)
+        styles = torch.from_numpy((np.arange(30) % 3)[groups])
+        means = torch.from_numpy(rng.normal(size=(30, 2))[groups] + rng.normal(size=(300, 2)))
+        alone.append(separation(means, styles, 50, seed).p_value)
+        together.append(separation(means, styles, 50, seed, groups).p_value)
+    assert np.mean(np.array(alone) <= 0.05) > 0.8
+    assert 0.35 < np.mean(together) < 0.65
+
+
 def test_means_that_are_no_numbers_separate_nothing():
     means, styles = torch.randn(20, 2), torch.arange(20) % 2
     means[3, 1] = math.nan
