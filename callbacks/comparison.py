@@ -16,8 +16,8 @@ COST = ("seconds", "batches")
 PART = re.compile(r".*/([A-Z]|\d+)")
 """Measures of one letter or one dimension: too many for a table that is read."""
 
-FEW = 4
-"""Seeds, below which the interquartile mean is the mean."""
+FEW = 8
+"""Seeds, below which a bootstrap interval of the interquartile mean covers less than 93 %."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,15 @@ def compare(
 def cautions(found: Comparison) -> list[str]:
     """What to keep in mind when reading the numbers, a sentence for each."""
     said = []
-    if few := [variant.name for variant in found.variants if len(variant.runs) < FEW]:
+    seeds = {variant.name: len(variant.runs) for variant in found.variants}
+    for outcome in found.headlines:  # of some seeds a measure may be missing
+        seeds[outcome.variant] = min(seeds[outcome.variant], len(outcome.values))
+    if few := [name for name, count in seeds.items() if count < FEW]:
         all_few = len(few) == len(found.variants)
         who = "every variant" if all_few and len(few) > 1 else some(few)
         said.append(
-            f"There are fewer than {FEW} seeds of {who}: there the interquartile mean is the "
-            "mean, and intervals are too narrow."
+            f"There are fewer than {FEW} seeds of {who}: there intervals of the interquartile "
+            "mean, which of fewer than four is the mean, are too narrow."
         )
     batches = {o.variant: sorted(set(o.values)) for o in found.of("batches")}
     if len({tuple(values) for values in batches.values()}) > 1:

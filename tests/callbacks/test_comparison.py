@@ -168,16 +168,25 @@ def test_evaluations_go_by_the_runs_that_they_measured(write: Write):
 
 
 def test_what_makes_numbers_hard_to_compare_is_said(sweep: Path, write: Write):
-    assert cautions(compare([sweep])) == []
+    (few,) = cautions(compare([sweep]))
+    assert few.startswith("There are fewer than 8 seeds of every variant:")
     coverage = {"mode_coverage": {"samples": 100, "every_n_epochs": 3}}
     final = {"coverage/letters": 26.0}
     other = write("other", "other", 0, final, batches=900, config={"callbacks": coverage})
     coverage = {"mode_coverage": {"samples": 200, "every_n_epochs": 1}}
     more = write("more", "other", 1, final, batches=900, config={"callbacks": coverage})
     few, budget, measured = cautions(compare([sweep, other, more]))
-    assert few.startswith("There are fewer than 4 seeds of other:")
+    assert few.startswith("There are fewer than 8 seeds of every variant:")
     assert "vanilla: 500, fixed: 500, other: 900" in budget
     assert "callbacks.mode_coverage.samples is 100 in" in measured
+
+
+def test_eight_seeds_are_enough_unless_some_lack_a_headline_measure(tmp_path: Path, write: Write):
+    for seed in range(8):
+        write(f"a/{seed}", "a", seed, {"coverage/letters": 20.0 + seed})
+        write(f"b/{seed}", "b", seed, {"coverage/letters": None if seed else 20.0})
+    (few,) = cautions(compare([tmp_path / "a", tmp_path / "b"]))
+    assert few.startswith("There are fewer than 8 seeds of b:")
 
 
 def test_the_csv_holds_every_number(sweep: Path):
