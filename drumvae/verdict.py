@@ -154,7 +154,7 @@ class Change:
     after: float
 
 
-def change_point(series: Sequence[float]) -> Change | None:
+def change_point(series: Sequence[float], falls: bool = False) -> Change | None:
     r"""The split of a series into two constants that leaves the least squared error.
 
     .. math:: \min_t \sum_{i < t} (y_i - \bar y_{<t})^2 + \sum_{i \ge t} (y_i - \bar y_{\ge t})^2
@@ -165,9 +165,10 @@ def change_point(series: Sequence[float]) -> Change | None:
 
     Args:
         series: finite values in the order of time.
+        falls: look only at splits after which the mean is lower.
 
     Returns:
-        None for fewer than two values.
+        None for fewer than two values, and where nothing falls that should.
     """
     y = np.asarray(series, dtype=np.float64)
     found = None
@@ -175,7 +176,7 @@ def change_point(series: Sequence[float]) -> Change | None:
     for at in range(1, len(y)):
         before, after = float(y[:at].mean()), float(y[at:].mean())
         left = float(((y[:at] - before) ** 2).sum() + ((y[at:] - after) ** 2).sum())
-        if left < least:
+        if left < least and not (falls and after >= before):
             least, found = left, Change(at, before, after)
     return found
 
@@ -183,9 +184,9 @@ def change_point(series: Sequence[float]) -> Change | None:
 def onset(history: Sequence[Mapping[str, float]], level: str) -> dict[int, int]:
     """The epoch in which each dead dimension of a level died.
 
-    A death is the change point of log KL (KL below 1e-4 nat counting as that), if all of these
-    hold: the mean after it lies below the limit of 0.1 nat, the mean log KL falls by ln 5 at least,
-    the KL had been at 0.1 nat or above before it, and the last is below.
+    A death is the change point at which log KL falls (KL below 1e-4 nat counting as that), looked
+    for from the first epoch of 0.1 nat or more on, if all of these hold: the mean after it lies
+    below that limit, the mean log KL falls by ln 5 at least, and the last KL is below the limit.
 
     Args:
         history: a row for each measured epoch, with "epoch" and the KL of each dimension.
@@ -206,12 +207,14 @@ def onset(history: Sequence[Mapping[str, float]], level: str) -> dict[int, int]:
             epochs, kl = zip(*((row["epoch"], row[name]) for row in history), strict=True)
         except KeyError as missing:
             raise ValueError(f"an onset in z_{level} needs {missing} in every row") from missing
-        found = change_point([math.log(max(value, FAINTEST)) for value in kl])
+        if not max(kl) >= LEAST_KL > kl[-1]:
+            continue
+        born = next(i for i, value in enumerate(kl) if value >= LEAST_KL)
+        found = change_point([math.log(max(value, FAINTEST)) for value in kl[born:]], falls=True)
         if (
             found is not None
             and found.after < math.log(LEAST_KL)
             and found.before - found.after >= FALL
-            and max(kl[: found.at]) >= LEAST_KL > kl[-1]
         ):
-            deaths[dimension] = int(epochs[found.at])
+            deaths[dimension] = int(epochs[born + found.at])
     return deaths

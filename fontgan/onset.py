@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontgan import LETTERS
-from fontgan.metrics.coverage import THRESHOLD
+from fontgan.metrics.coverage import MISREAD, THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Change:
     gain: float
 
 
-def change_point(counts: NDArray[np.float64], drawn: NDArray[np.float64]) -> Change | None:
+def change_point(
+    counts: NDArray[np.float64], drawn: NDArray[np.float64], falls: bool = False
+) -> Change | None:
     r"""The measurement from which on a letter is drawn at another rate, if there is one.
 
     The split that makes two binomial rates most likely (Hinkley & Hinkley 1970, "Inference about
@@ -39,6 +41,7 @@ def change_point(counts: NDArray[np.float64], drawn: NDArray[np.float64]) -> Cha
     Args:
         counts: samples of the letter in each of T measurements.
         drawn: samples in all, same shape, all positive.
+        falls: look only at splits after which the rate is lower.
 
     Returns:
         None where no split gains enough.
@@ -53,8 +56,8 @@ def change_point(counts: NDArray[np.float64], drawn: NDArray[np.float64]) -> Cha
     for at in range(1, len(counts)):
         parts = (hits[at - 1], total[at - 1]), (hits[-1] - hits[at - 1], total[-1] - total[at - 1])
         gain = sum(_likelihood(h, n) for h, n in parts) - _likelihood(hits[-1], total[-1])
-        if best is None or gain > best.gain:
-            (a, m), (b, n) = parts
+        (a, m), (b, n) = parts
+        if (best is None or gain > best.gain) and not (falls and b / n >= a / m):
             best = Change(at, a / m, b / n, gain)
     return best if best and best.gain >= 10 + math.log(len(counts)) else None
 
@@ -79,17 +82,16 @@ def onset(letter: str, history: list[Mapping[str, float]], drawn: int) -> int | 
     """
     if not history:
         return None
-    shares = np.array([row[f"letters/{letter}"] for row in history])
-    accepted = np.array(
-        [sum(v for name, v in row.items() if name.startswith("letters/")) for row in history]
-    )
-    # As in a verdict: of the accepted samples.
-    alive = (shares >= THRESHOLD / len(LETTERS) * accepted) & (shares > 0)
+    every = np.array([[row[f"letters/{each}"] for each in LETTERS] for row in history])
+    shares = every[:, LETTERS.index(letter)]
+    # As in a verdict: of the accepted samples, and above what may be misreadings of the commonest.
+    limit = np.maximum(THRESHOLD / len(LETTERS) * every.sum(1), MISREAD * every.max(1))
+    alive = (shares >= limit) & (shares > 0)
     if alive[-1]:
         return None
     if not alive.any():
         return 0
     born = int(alive.argmax())
     counts = np.round(shares[born:] * drawn).astype(np.float64)
-    found = change_point(counts, np.full_like(counts, drawn))
-    return born + found.at if found and found.after < found.before else None
+    found = change_point(counts, np.full_like(counts, drawn), falls=True)
+    return born + found.at if found else None

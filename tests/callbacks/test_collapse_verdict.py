@@ -8,6 +8,7 @@ import torch
 
 from callbacks.collapse_verdict import CollapseVerdict
 from callbacks.mode_coverage import ModeCoverage
+from fontgan import LETTERS
 from fontgan.onset import onset
 from fontgan.verdict import verdict
 
@@ -107,11 +108,13 @@ def test_it_says_since_when_a_letter_is_lost(run: Any, measure: Any):
     callback = CollapseVerdict(verdict, onset)
     for epoch, q in enumerate([0.04, 0.04, 0.04, 0.0, 0.0]):
         x = 0.001  # Now and then, but never alive.
-        letters = {"letters/Q": q, "letters/X": x, "letters/A": 0.9 - q - x}
+        letters = {f"letters/{letter}": (0.9 - q - x) / 24 for letter in LETTERS}
+        letters |= {"letters/Q": q, "letters/X": x}
         callback.history.append({"epoch": 2 * (epoch + 1), "letters": letters, "drawn": 2000})
     assert callback._since("QX") == " (Q since epoch 8, X never alive)"
     for row in callback.history:
-        row["letters"] = {"letters/Q": 0.001, "letters/X": 0.0, "letters/Z": 0.9}
+        row["letters"] = {f"letters/{letter}": 0.0 for letter in LETTERS}
+        row["letters"] |= {"letters/Q": 0.001, "letters/Z": 0.9}
     assert callback._since("QX") == " (Q X never alive)"
     assert callback._since("QXZ") == " (Q X never alive)"
     for row in callback.history:

@@ -145,6 +145,12 @@ def test_without_a_death_there_is_no_onset():
     assert onset(history(never_lived, still_above, came_back, grew, hovering), "high") == {}
 
 
+@pytest.mark.parametrize("left", [1, 4, 8])
+def test_a_late_birth_hides_no_death(left: int):
+    born_and_died = [1e-4] * 5 + [1.0] * 20 + [1e-3] * left
+    assert onset(history(born_and_died), "high") == {0: 26}
+
+
 def test_a_slow_death_is_found_in_its_course():
     fading = np.exp(np.linspace(0, np.log(1e-3), 21)).tolist()
     died = onset(history(fading), "high")[0]

@@ -156,8 +156,11 @@ def test_a_steady_rate_has_no_change_point():
 
 
 def test_onset_is_when_a_lost_letter_went():
-    def history(*shares: float) -> list[dict[str, float]]:
-        return [{"letters/Q": share, "letters/A": 0.9 - share} for share in shares]
+    def history(*shares: float, accepted: float = 0.9) -> list[dict[str, float]]:
+        return [
+            {f"letters/{x}": share if x == "Q" else (accepted - share) / 25 for x in LETTERS}
+            for share in shares
+        ]
 
     assert onset("Q", history(0, 0, 0, 0.04, 0.04, 0.035, 0.001, 0, 0), 2000) == 6
     assert onset("Q", history(0.04, 0.04, 0.03), 2000) is None
@@ -165,5 +168,18 @@ def test_onset_is_when_a_lost_letter_went():
     assert onset("Q", history(0, 0, 0, 0, 0, 0, 0, 0.04, 0.04, 0), 2000) == 9
     assert onset("Q", history(), 2000) is None
     # 16 of 1,400 accepted are more than a quarter of 1/26 of *these*: it lived, until it went.
-    few = [{"letters/Q": share, "letters/A": 0.7 - share} for share in [0.008] * 20 + [0.0] * 20]
+    few = history(*[0.008] * 20, *[0.0] * 20, accepted=0.7)
     assert onset("Q", few, 2000) == 20
+    # A rise before it is a greater change, and hides nothing.
+    assert onset("Q", history(*[0.01] * 3, *[0.04] * 8, 0.0), 2000) == 11
+
+
+def test_a_letter_is_lost_among_the_misreadings_of_another_since_it_was_drowned():
+    even = {f"letters/{x}": 1 / 26 for x in LETTERS}
+    drowned = {f"letters/{x}": 0.7 if x == "A" else 0.012 for x in LETTERS}
+    assert (
+        verdict(measured(shares={x: drowned[f"letters/{x}"] for x in LETTERS}), 2000, CEILING).lost
+        == LETTERS[1:]
+    )
+    assert {onset(x, [even] * 10 + [drowned] * 10, 2000) for x in LETTERS[1:]} == {10}
+    assert onset("A", [even] * 10 + [drowned] * 10, 2000) is None
