@@ -119,7 +119,7 @@ def test_it_says_since_when_a_letter_is_lost(run: Any, measure: Any):
     assert callback._since("QXZ") == " (Q X never alive)"
     for row in callback.history:
         row["letters"] = dict.fromkeys(row["letters"], 0.0)
-    assert callback._since("QXZ") == " (no letter was ever alive)"
+    assert callback._since(LETTERS) == " (no letter was ever alive)"
 
 
 def test_a_resumed_run_keeps_its_words(run: Any, measure: Any, tmp_path: Path):
