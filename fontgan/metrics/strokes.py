@@ -42,9 +42,11 @@ class Strokes:
 def strokes(images: Tensor) -> Strokes:
     """Measure glyphs.
 
-    Lengths are read from the grey picture: with the gradient g, the outline's length is the sum of
-    ‖g‖, as an edge rises by 1 across it. Directions and turns are read from derivatives of a
-    Gaussian of one pixel; a turn is the mean over ‖g‖ of |κ|, κ the curvature of level lines.
+    Lengths are read from the grey picture: with the gradient g, taken where four pixels meet, the
+    outline's length is the sum of ‖g‖, as an edge rises by 1 across it. A stroke of less than two
+    pixels is nowhere wholly bright and seems less complex than it is: by 10 % at two pixels, by a
+    half at one. Directions and turns are read from derivatives of a Gaussian of one pixel; a turn
+    is the mean over ‖g‖ of |κ|, κ the curvature of level lines.
 
     Args:
         images: in [0, 1], ink bright, shape (n, 1, h, w); a picture without ink gives 0 throughout.
@@ -55,7 +57,10 @@ def strokes(images: Tensor) -> Strokes:
     if images.ndim != 4 or images.shape[1] != 1:
         raise ValueError(f"strokes need images (n, 1, height, width), got {tuple(images.shape)}")
     grey = np.pad(images[:, 0].double().cpu().numpy(), ((0, 0), (2, 2), (2, 2)))
-    length = np.hypot(*np.gradient(grey, axis=(1, 2))).sum((1, 2))
+    right, down = np.diff(grey, axis=2), np.diff(grey, axis=1)
+    length = (
+        np.hypot(right[:, 1:] + right[:, :-1], down[:, :, 1:] + down[:, :, :-1]).sum((1, 2)) / 2
+    )
     ink = grey.sum((1, 2))
     return Strokes(
         complexity=np.where(ink > 0, length**2 / (4 * math.pi * np.maximum(ink, 1e-9)), 0),

@@ -57,6 +57,12 @@ def test_upright_bars_are_aligned_and_oblique_ones_are_not():
     assert oblique.complexity[0] == pytest.approx(lying.complexity[0], rel=0.1)
 
 
+def test_the_thinner_a_bar_the_more_complex_it_is():
+    found = [float(strokes(bar(0, half)).complexity[0]) for half in (1, 1.5, 2, 3, 4)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == pytest.approx((2 * (2 + 41)) ** 2 / (4 * math.pi * 2 * 41), rel=0.1)
+
+
 def test_no_ink_is_zero_throughout():
     found = strokes(torch.zeros(2, 1, 28, 28))
     for values in (found.complexity, found.aligned, found.curvature, found.holes):
