@@ -29,7 +29,10 @@ class Likelihood(Protocol):
         ...
 
     def typical(self, outputs: Tensor) -> Tensor:
-        """The bar of cells with p > 0.5, and the means of the rest, shape (n, 3, steps, voices)."""
+        """The bar of cells with p > 0.5, and the rest at its location, (n, 3, steps, voices).
+
+        An offset is cut off at half a step, so that its mean is nearer to 0 than its location.
+        """
         ...
 
 

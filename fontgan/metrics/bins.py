@@ -43,7 +43,9 @@ class DifferentBins:
 
     Attributes:
         different: bins whose shares differ significantly.
-        share: those over all bins; about the significance level where nothing differs.
+        share: those over all bins. Where nothing differs it is about the significance level in a
+            few dimensions and more in many, where k-means follows the real points themselves (0.12
+            for 0.05, of 1,000 points in 64 dimensions): read it beside that of other real ones.
         divergence: Jensen–Shannon divergence of the shares, nats, in [0, ln 2].
         empty: bins without any generated sample.
     """

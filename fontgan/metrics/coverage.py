@@ -142,9 +142,11 @@ def corrected_divergence(counts: Tensor, data: Tensor) -> Tensor:
     r"""KL(generated ‖ data) without the bias that few samples bring, in nats.
 
     The plug-in value of `divergence` is too large by :math:`(K - 1) / 2n` on average, to first
-    order, for n accepted samples of K letters (Paninski 2003, "Estimation of Entropy and Mutual
-    Information", eq. 4): that is taken off. A generator with the data's own shares gets 0 on
-    average, so that single values lie on both sides of it.
+    order, for n accepted samples of a generator of K letters (Paninski 2003, "Estimation of Entropy
+    and Mutual Information", eq. 4). That is taken off, K being the letters *seen*: a dead one adds
+    no bias. A generator with the data's own shares gets 0 on average, so that single values lie on
+    both sides of it; 26 letters want 100 samples or more for that (0.01 nat is left of 100, 0.07 of
+    50, 0.26 of 26).
 
     Args:
         counts: accepted samples of each letter, shape (letters,).
