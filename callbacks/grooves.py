@@ -50,7 +50,8 @@ def draw_bars(
             boxes.append(Rectangle(corner, 0.8, 0.76))
             # Alpha, not colour, says how loud: a soft hit stays visible, and prints.
             shades.append(0.15 + 0.85 * float(velocities[step, voice]))
-    patches = PatchCollection(boxes, facecolor=BLUE, edgecolor="none", zorder=3)
+    # Thin edges part strokes that touch.
+    patches = PatchCollection(boxes, facecolor=BLUE, edgecolor="white", linewidth=0.5, zorder=3)
     patches.set_alpha(shades or None)
     axes.add_collection(patches)
     for start, title in zip(starts, titles, strict=False):
@@ -58,7 +59,8 @@ def draw_bars(
             start + steps / 2 - 0.5, count - 0.3, title, ha="center", va="bottom", fontsize=10.5
         )
     width = (room or len(bars)) * (steps + _GAP) - _GAP
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, count - 0.5))
+    # Room for strokes that come before the first step, or after the last.
+    axes.set(xlim=(-1, width), ylim=(-0.5, count - 0.5))
     axes.set_xticks(ticks, [str(1 + beat) for beat in range(len(beats))] * len(bars))
     axes.set_yticks(range(count), [voice.replace("_", " ") for voice in voices])
     axes.tick_params(length=0, labelsize=10, colors=INK)

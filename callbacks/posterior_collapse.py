@@ -178,7 +178,7 @@ def draw_heat_map(figure: Figure, history: list[Values]) -> None:
         )  # fmt: skip
         for number, last in enumerate(kl[:, -1]):
             axes.annotate(
-                f"{last:.2f}" + (" dead" if last < COLLAPSED else ""), (1, number),
+                "< 0.01" if last < COLLAPSED else f"{last:.2f}", (1, number),
                 xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
                 va="center", fontsize=11, color=VERMILION if last < COLLAPSED else INK,
                 annotation_clip=False,

@@ -11,6 +11,7 @@ Statistics in Medicine 25, method 5.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,7 +106,8 @@ def _lowest(value: float, n: int, m: int) -> float:
         return value - theta - quantile * variance**0.5
 
     # At 1 the deviation is 0 and the distance too: the end looked for is the one below.
-    return float(brentq(distance, 0.0, min(value, 1 - 1e-12)))
+    root: Any = brentq(distance, 0.0, min(value, 1 - 1e-12))
+    return float(root)
 
 
 def _interval(resampled: Floats) -> tuple[float, float]:

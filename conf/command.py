@@ -27,7 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.errors import EXPECTED, check_domain, check_flags, composition_error, one_line
+from conf.errors import EXPECTED, check_domain, check_flags, check_seed, composition_error, one_line
 from conf.signals import signal_of, signals_as_exit
 
 # What the user asked for. `launch` sets Hydra's variable itself, so that Hydra lets errors pass,
@@ -51,6 +51,7 @@ def job(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
         if FULL_ERROR:
             return function(cfg)
         try:
+            check_seed(cfg)
             return function(cfg)
         except Exception as error:
             line = one_line(error)

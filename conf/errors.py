@@ -82,7 +82,17 @@ def composition_error(error: Exception, app: str, arguments: Sequence[str]) -> s
                 f"cannot read the argument {error.override!r}: arguments are KEY=VALUE, such as "
                 "seed=1 (--help shows more)"
             )
-        return f"cannot read the argument {error.override!r}: {text.splitlines()[0]}"
+        key = str(error.override).partition("=")[0]
+        return (
+            f"cannot read the value of {error.override!r}: in quotes anything can be read, "
+            f"""{key}='"VALUE"'"""
+        )
+    if ambiguous := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
+        key, value = ambiguous.groups()
+        return (
+            f"{key}={value} holds several values: write {key}=[{value}] for a list, "
+            f"""{key}='"{value}"' for a text, and add -m for a run of each"""
+        )
     cause = error.__cause__
     return one_line(error) if text or cause is None else one_line(cause)
 
@@ -100,12 +110,25 @@ def check_flags(arguments: Sequence[str]) -> None:
     """
     for here, then in pairwise([*arguments, ""]):
         asked = re.fullmatch(r"--([\w.-]+)(=.*)?", here)
+        if asked and asked[1] == "experiment":
+            raise ValueError("experiments are added with a plus: +experiment=NAME")
         if asked and not any(flag.startswith(asked[1]) for flag in FLAGS):
             value = asked[2] or f"={'VALUE' if not then or then.startswith('-') else then}"
             raise ValueError(
                 f"no flag --{asked[1]}; keys are set without dashes: "
                 f"{asked[1].replace('-', '_')}{value}"
             )
+
+
+def check_seed(cfg: DictConfig) -> None:
+    """Refuse a seed from which no chance can begin.
+
+    Raises:
+        ValueError: it is no whole number, or a negative one.
+    """
+    seed = cfg.get("seed")
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"seed is {seed!r}, it must be a whole number from 0 up")
 
 
 def check_domain(arguments: Sequence[str], app: str) -> None:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.run_end import RunEnd
 from callbacks.run_summary import RunSummary, write_atomically
 from conf.checkpoints import check_checkpoint
-from conf.errors import one_line
+from conf.errors import check_seed, one_line
 from conf.signals import signal_of, signals_as_exit
 from conf.summary import Run, summarize
 from conf.tracking import finish, main_process, on_test_data
@@ -96,14 +96,12 @@ def run(cfg: DictConfig) -> float | None:
 
 def _claim(run: Run) -> None:
     """Make sure that nobody's results are in the way, before anything is written."""
-    seed = run.cfg.get("seed")
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed is {seed!r}, it must be a whole number from 0 up")
+    check_seed(run.cfg)
     if not main_process():
         return
     max_epochs = run.cfg.trainer.get("max_epochs")
-    if not isinstance(max_epochs, int | None) or (max_epochs is not None and max_epochs < -1):
-        raise ValueError(f"trainer.max_epochs is {max_epochs!r}, it must be a whole number")
+    if not isinstance(max_epochs, int | None) or max_epochs == 0 or (max_epochs or 1) < -1:
+        raise ValueError(f"trainer.max_epochs is {max_epochs!r}, it must be a whole number above 0")
     holds_run = (run.directory / "metrics.csv").exists() or any(
         (run.directory / "checkpoints").glob("*.ckpt")
     )

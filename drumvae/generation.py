@@ -60,8 +60,6 @@ def _check(cfg: DictConfig, given: list[str]) -> None:
             )
     if "from" in given and cfg.style is None:
         raise ValueError("from= says how bars of a style are drawn; name the style too: style=rock")
-    if type(cfg.seed) is not int or cfg.seed < 0:
-        raise ValueError(f"seed= is a whole number from 0 up, got {cfg.seed}")
     out = Path() / str(cfg.out)  # `out=` alone is the working directory
     if cfg.out is not None and out.is_dir():
         raise ValueError(f"out={out} is a folder; name a MIDI file in it: out={out / 'mine.mid'}")

@@ -54,6 +54,17 @@ def write(directory: Path, made: Made, cfg: DictConfig) -> None:
             write_wav(directory / "sound" / f"{name}.wav", groove)
 
 
+def left_out(made: Made) -> list[str]:
+    """What has no file or no place in the picture, in words."""
+    count, rows = len(made.grooves), len(made.pictured)
+    said = []
+    if count > FILES:
+        said.append(f"midi/ has the first {FILES} of {count}; samples/final.npz has all")
+    if rows > ROWS:
+        said.append(f"the picture has the first {ROWS} of {rows} rows")
+    return said
+
+
 def summarise(
     directory: Path, made: Made, cfg: DictConfig, measured: Path, told: dict[str, Any]
 ) -> None:
@@ -103,6 +114,8 @@ def show(made: Made, directory: Path, model: Path) -> None:
     console.print(f"{made.said} (model: {named})", highlight=False, soft_wrap=True)
     for remark in made.remarks:
         console.print(f"of the source: {remark}", highlight=False)
+    for remark in left_out(made):
+        console.print(remark, highlight=False)
     console.print(str(directory), soft_wrap=True)
 
 

@@ -80,6 +80,8 @@ def transferred(wish: Wish) -> Made:
 def blended(wish: Wish) -> Made:
     """From one style to another."""
     a, b, steps = wish.style("a"), wish.style("b"), wish.count("steps", STEPS)
+    if a == b:
+        raise ValueError(f"a= and b= are both {wish.cfg.a}; a blend is between two styles")
     styles = wish.loaded.styles
     found = blend(wish.loaded.model, styles, a, b, steps, wish.generator)
     made = wish.read(found.bars, b)
@@ -93,7 +95,9 @@ def blended(wish: Wish) -> Made:
         read = float(found.read[number - 1])
         titled.append((f"{number}: {read:.2f} {wish.cfg.b}", bar))
     made.pictured = in_rows(titled)
-    made.final |= {"blend/first": float(found.read[0]), "blend/last": float(found.read[-1])}
+    first, last = float(found.read[0]), float(found.read[-1])
+    made.final |= {"blend/first": first, "blend/last": last}
+    made.said = f"read as {wish.cfg.b}: {first:.2f} in the first bar, {last:.2f} in the last"
     return made
 
 

@@ -83,7 +83,9 @@ def read_performance(path: Path) -> Performance:
         elif message.type == "marker" and message.text == _LEAD_IN and tick == 0:
             lead_in = True
     if not notes:
-        raise ValueError(f"{path} has no drums: no note on channel 10")
+        others = {m.channel + 1 for t in file.tracks for m in t if m.type == "note_on"}
+        found = f"only on {', '.join(map(str, sorted(others)))}" if others else "nor on any other"
+        raise ValueError(f"{path} has no drums: no note on channel 10, {found}")
     meter = _only_meter(path, meters)
     end = tick / file.ticks_per_beat
     if lead_in:

@@ -35,7 +35,10 @@ def load(path: Path, kit: Kit, steps: int) -> tuple[Tensor, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"no samples at {path}; it must be an .npz file or a folder")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it is one array; write it with numpy.savez(FILE, hits=ARRAY)")
+        with loaded as archive:
             stored = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read as an .npz file of arrays: {error}") from error
@@ -63,7 +66,12 @@ def load(path: Path, kit: Kit, steps: int) -> tuple[Tensor, Tensor]:
 def _folder(path: Path, kit: Kit, steps: int) -> tuple[Tensor, Tensor]:
     bars, tempos = [], []
     for file in find_midi([path]):
-        for groove in cut(read_performance(file), kit, steps // 16)[0]:
+        try:
+            grooves = cut(read_performance(file), kit, steps // 16)[0]
+        except ValueError as error:
+            text = str(error)
+            raise ValueError(text if str(file) in text else f"{file}: {text}") from error
+        for groove in grooves:
             bars.append(np.stack([groove.hits, groove.velocities, groove.offsets]))
             tempos.append(groove.tempo)
     if not bars:

@@ -124,13 +124,13 @@ def _word(alive: int, n: int, some_in_name: bool) -> str:
 
 def _reason(n: int, alive: Sequence[int], dead: Sequence[int], in_name_only: Sequence[int]) -> str:
     parts = [f"{len(alive)} of {n} dimensions alive" + (f" ({_listed(alive)})" if alive else "")]
-    parts += [f"dead: {_listed(dead)}"] * bool(dead)
-    parts += [f"in name only: {_listed(in_name_only)}"] * bool(in_name_only)
+    parts += [f"{len(dead)} dead ({_listed(dead)})"] * bool(dead)
+    parts += [f"{len(in_name_only)} in name only ({_listed(in_name_only)})"] * bool(in_name_only)
     return ", ".join(parts)
 
 
 def _listed(dimensions: Sequence[int]) -> str:
-    return " ".join(map(str, dimensions))
+    return ", ".join(f"#{dimension}" for dimension in dimensions)
 
 
 def _dimensions(values: Mapping[str, float], level: str) -> list[str]:

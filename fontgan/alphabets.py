@@ -83,9 +83,9 @@ def font(
         "font/iou_least": least,
     }
     said = (
-        f"{path}, the most legible of {candidates} style codes: {int(right[best].sum())} of "
-        f"26 letters are read right; the IoU of outlines and glyphs is {report.mean:.3f} "
-        f"({report.worst} least, {least:.3f})"
+        f"{int(right[best].sum())} of 26 letters are read right; the IoU of outlines and glyphs is "
+        f"{report.mean:.3f} ({report.worst} least, {least:.3f}); {path}, the most legible of "
+        f"{candidates} style codes"
     )
     return Outcome(candidates * 26, final, said)
 

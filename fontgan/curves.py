@@ -60,7 +60,7 @@ def _claimed(axes: Axes, metrics: Columns) -> None:
     numbers, share = taken(metrics, "coverage/hash")
     if numbers:
         axes.plot(numbers, 26 * share, "--", color=VERMILION, label="the course report's hash")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
 def _bands(axes: Axes, floor: float | None, ceiling: float | None) -> None:

@@ -47,6 +47,11 @@ def letters(run: RunDirectory, found: Measured) -> Section | None:
         columns += ("alive since epoch", "lost since epoch", "% of epochs alive", "deaths")
     table = SortableTable(columns, tuple(rows), "Every letter.")
     parts = (*bars, *figure(run, "letter_survival", alt), table)
+    if lives and found.epoch is None:
+        text += (
+            " Lives are those of each epoch's samples, the bars those of the samples at the end: "
+            "a letter near the limit may count among the one and not among the other."
+        )
     return Section("Which letters survive", text, parts)
 
 

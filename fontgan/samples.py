@@ -58,7 +58,10 @@ def _folder(path: Path, size: int) -> NDArray[np.uint8]:
 
 def _array(path: Path, size: int) -> NDArray[np.uint8]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it is one array; write it with numpy.savez(FILE, images=ARRAY)")
+        with loaded as archive:
             names: Sequence[str] = archive.files
             images = archive["images"] if "images" in names else None
     except (OSError, ValueError, EOFError, AttributeError) as error:

@@ -138,7 +138,7 @@ def run(cfg: DictConfig, arguments: dict[str, Any]) -> None:
     directory = Path(HydraConfig.get().runtime.output_dir)
     outcome = MODES[cfg.mode](Studio(model, data, directory, cfg.seed), **arguments)
     found = Found(
-        str(named or model.record.source),
+        str(named or (model.record.source if trained else "shipped")),
         outcome.samples,
         outcome.final,
         outcome.floor,

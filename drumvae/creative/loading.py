@@ -84,7 +84,15 @@ def model_and_data(cfg: DictConfig, data_named: bool) -> Loaded:
     try:
         styles = kept.load(cache)[1]
     except (FileNotFoundError, ValueError):
-        styles = _learnt(model, data)
+        try:
+            styles = _learnt(model, data)
+        except ValueError as error:
+            if cfg.ckpt_path:
+                raise
+            raise ValueError(
+                f"{error}. That is the newest run, {path}; name another with ckpt_path=FILE, or "
+                "the model that ships with ckpt_path=shipped"
+            ) from error
         kept.save(cache, vae, model, styles)
     return Loaded(model, styles, path, data)
 

@@ -104,8 +104,8 @@ def groove_of(bars: Tensor, kit: Kit, tempo: float) -> Groove:
     """
     if not LEAST <= tempo <= MOST:
         raise ValueError(
-            f"a tempo lies in [{LEAST:g}, {MOST:g}] beats a minute, got {tempo:g}; what a file "
-            "of another becomes can be written at one of these (tempo=120)"
+            f"a tempo lies in [{LEAST:g}, {MOST:g}] beats a minute, got {tempo:g}; "
+            "tempo=120 writes what is made at that tempo"
         )
     hits, velocities, offsets = bars.transpose(0, 1).flatten(1, 2).numpy()
     return Groove(hits > 0.5, velocities, offsets, float(tempo), kit=kit)

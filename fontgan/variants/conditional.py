@@ -34,10 +34,13 @@ class SetDiscriminator(nn.Module):
         hand: dimensions in which the members of a set are compared.
     """
 
-    def __init__(self, trunk: Discriminator, per_face: int = 4, hand: int = 64) -> None:
+    def __init__(self, trunk: Discriminator, per_face: int | None = 4, hand: int = 64) -> None:
         super().__init__()
-        if per_face < 2:
-            raise ValueError(f"a set to compare needs 2 letters or more, got per_face={per_face}")
+        if per_face is None or per_face < 2:
+            raise ValueError(
+                f"a set to compare needs 2 letters or more of a face, got per_face={per_face}; set "
+                "data.per_face=4 as +experiment=conditional does"
+            )
         self.trunk, self.per_face = trunk, per_face
         width = trunk.head.in_features
         self.letter = nn.Embedding(len(LETTERS), width)

@@ -174,7 +174,7 @@ def test_one_live_dimension_among_five(tmp_path: Path):
     assert (logged["collapse/alive_high"], logged["collapse/alive_low"]) == (0.5, 0)
     assert callback.verdict is not None
     high, low = callback.verdict.split("; z_low ")
-    assert high.startswith("z_high is losing dimensions: 1 of 2 dimensions alive (0), dead: 1")
+    assert high.startswith("z_high is losing dimensions: 1 of 2 dimensions alive (#0), 1 dead (#1)")
     assert low.startswith("is collapsed: 0 of 3 dimensions alive")
     assert (tmp_path / "figures" / "posterior_collapse.png").is_file()
 
@@ -214,7 +214,7 @@ def test_the_heat_map_marks_the_epoch_in_which_a_dimension_dies():
     # Epoch 3 fills the square from 2 to 3.
     assert deaths.get_xydata().tolist() == [[2.5, 1]]  # pyright: ignore
     assert not len(none.get_xydata())  # pyright: ignore
-    assert [text.get_text() for text in high.texts] == ["0.90", "0.00 dead"]
+    assert [text.get_text() for text in high.texts] == ["0.90", "< 0.01"]
     assert [text.get_text() for text in low.texts] == ["0.20", "0.30"]
     assert "3 of 4 above 0.01 nat after epoch 4" in high.get_title()
     shown = np.asarray(high.collections[0].get_array()).reshape(2, 4)

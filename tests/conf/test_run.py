@@ -216,7 +216,10 @@ def test_a_missing_checkpoint_is_named(toy_run, tmp_path):
         toy_run(tmp_path, "ckpt_path=nowhere.ckpt")
 
 
-@pytest.mark.parametrize("override", ["seed=-1", "seed=1.5", "seed=null", "trainer.max_epochs=ten"])
+@pytest.mark.parametrize(
+    "override",
+    ["seed=-1", "seed=1.5", "seed=null", "trainer.max_epochs=ten", "trainer.max_epochs=0"],
+)
 def test_a_wrong_value_is_named(toy_run, tmp_path, override):
     key, value = override.split("=")
     with pytest.raises(ValueError, match=f"{key} is .*{value.replace('null', 'None')}"):

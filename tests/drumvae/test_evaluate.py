@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,24 @@ def test_what_are_no_bars_is_named(tmp_path: Path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
         load(tmp_path / "a.npz", REPORT_KIT, 16)
+
+
+def test_the_file_that_cannot_be_cut_into_bars_is_named(data: Recipes, tmp_path: Path):
+    write_bar(data.reference("test").tensor[0].numpy(), REPORT_KIT, tmp_path / "good.mid")
+    waltz = mido.MidiFile()
+    waltz.tracks.append(mido.MidiTrack([
+        mido.MetaMessage("time_signature", numerator=3, denominator=4),
+        mido.Message("note_on", note=36, channel=9, time=480),
+    ]))  # fmt: skip
+    waltz.save(tmp_path / "waltz.mid")
+    with pytest.raises(ValueError, match=r"waltz\.mid: in 3/4"):
+        load(tmp_path, REPORT_KIT, 16)
+
+
+def test_one_array_is_no_archive(tmp_path: Path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 16, 9)))
+    with pytest.raises(ValueError, match=r"one array; .*hits=ARRAY"):
+        load(tmp_path / "a.npy", REPORT_KIT, 16)
 
 
 def test_anybodys_bars_are_measured(data: Recipes, tmp_path: Path):

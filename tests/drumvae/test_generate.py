@@ -53,7 +53,7 @@ def test_wrong_wishes_are_one_line(tmp_path: Path):
         (["mode=complexity", "style=rock", "amount=2"], "number from 0 to 1"),
         (["mode=track", "style=rock", "amount=0.2"], "does not take amount="),
         (["mode=samples", "from=style"], "name the style too"),
-        (["mode=samples", "seed=1.5"], "seed= is a whole number from 0 up, got 1.5"),
+        (["mode=samples", "seed=1.5"], "seed is 1.5, it must be a whole number from 0 up"),
         (["mode=samples", "out=."], "out=. is a folder"),
     ):
         done = generate(tmp_path, *arguments, f"ckpt_path={SHIPPED}")
@@ -184,11 +184,20 @@ def test_a_model_of_hits_borrows_velocities_and_offsets(loaded, humanize, source
         (["mode=samples", "style=rock", "from=posterior"], "from= takes one of prior, style"),
         (["mode=samples", "n=0"], "n= is a whole number from 1 up, got 0"),
         (["mode=blend", "a=rock", "b=jazz", "steps=1"], "two steps or more"),
+        (["mode=blend", "a=rock", "b=rock"], "a= and b= are both rock"),
     ],
 )
 def test_a_wish_that_cannot_be_fulfilled_names_the_way_out(loaded: Loaded, wishes, said):
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         make(loaded, *wishes)
+
+
+def test_what_has_no_file_is_said(loaded: Loaded):
+    assert generation_files.left_out(make(loaded, "mode=samples", "style=jazz", "n=16")) == []
+    assert generation_files.left_out(make(loaded, "mode=samples", "style=jazz", "n=101")) == [
+        "midi/ has the first 100 of 101; samples/final.npz has all",
+        "the picture has the first 16 of 26 rows",
+    ]
 
 
 def test_an_infill_of_what_is_not_there_is_refused(loaded: Loaded, source: Path):

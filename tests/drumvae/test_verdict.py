@@ -49,8 +49,8 @@ def test_dimensions_are_named():
     found = level_verdict(values(ALIVE, DEAD, FREE, ALIVE, MOVING), "low")
     assert (found.alive, found.dead, found.in_name_only) == ((0, 3), (1,), (2, 4))
     assert found.sentence == (
-        "z_low is losing dimensions: 2 of 5 dimensions alive (0 3), dead: 1, in name only: 2 4; "
-        "it says 1.50 nats of a bar beyond z_high"
+        "z_low is losing dimensions: 2 of 5 dimensions alive (#0, #3), 1 dead (#1), "
+        "2 in name only (#2, #4); it says 1.50 nats of a bar beyond z_high"
     )
 
 

@@ -54,6 +54,7 @@ def test_pictures_of_another_size_are_brought_to_the_judges(glyphs, tmp_path: Pa
         (lambda p: None, FileNotFoundError, "no samples at"),
         (lambda p: p.mkdir(), FileNotFoundError, "no picture in"),
         (lambda p: p.write_bytes(b"PK and no more"), ValueError, "cannot be read as an .npz"),
+        (lambda p: _one(p, np.zeros((3, 28, 28))), ValueError, r"one array; .*images=ARRAY"),
         (lambda p: _save(p, other=np.zeros(3)), ValueError, "no array `images`; it holds other"),
         (lambda p: _save(p, images=np.zeros((3, 4))), ValueError, r"got \(3, 4\)"),
         (lambda p: _save(p, images=np.zeros((3, 4, 6), np.uint8)), ValueError, "6 x 4; glyphs"),
@@ -66,6 +67,11 @@ def test_what_is_no_set_of_glyphs_is_named(tmp_path: Path, write, error, message
     write(path)
     with pytest.raises(error, match=message):
         load(path, 28)
+
+
+def _one(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.save(file, array)
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:
