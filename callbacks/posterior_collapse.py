@@ -125,7 +125,7 @@ class PosteriorCollapse(History):
 
     def _died(self, level: str) -> str:
         deaths = self.onset(self.history, level)
-        parts = [f"{dimension} died in epoch {epoch}" for dimension, epoch in deaths.items()]
+        parts = [f"#{dimension} died in epoch {epoch}" for dimension, epoch in deaths.items()]
         return f" ({', '.join(parts)})" if parts else ""
 
     def draw_history(self, trainer: Trainer) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 from torch import Tensor
 
 ACTIVE = 0.01  # variance of a posterior mean from which on a unit counts as active
@@ -41,7 +43,8 @@ class Cost:
 
     Attributes:
         mean: of each dimension, the others staying, shape (dimensions,).
-        error: its standard error over the bars, same shape.
+        error: its standard error over the bars, same shape; of few bars it is wider, so that three
+            of them are as sure as three of many are (Student 1908).
         whole: of all dimensions of the level at once. Dimensions that say the same are worth
             nothing one by one, and something together.
         whole_error: its standard error.
@@ -95,7 +98,9 @@ def _replaced(z: Tensor, other: Tensor, dimension: int) -> Tensor:
 
 def _cost(lost: Tensor) -> Cost:
     """From what each bar loses, shape (dimensions + 1, n), the whole level in the last row."""
-    mean, error = lost.mean(1), lost.std(1) / math.sqrt(lost.shape[1])
+    n = lost.shape[1]
+    wider = float(student.ppf(normal.cdf(3), n - 1)) / 3
+    mean, error = lost.mean(1), wider * lost.std(1) / math.sqrt(n)
     return Cost(mean[:-1], error[:-1], float(mean[-1]), float(error[-1]))
 
 

@@ -183,7 +183,7 @@ def test_the_verdict_says_in_which_epoch_a_dimension_died(tmp_path: Path):
     callback = PosteriorCollapse(GrooveMeasures(), verdicts, onset)
     for epoch, kl in enumerate([0.5, 0.6, 0.5, 0.001, 0.001, 0.0]):
         callback.history.append(row(2 * epoch + 2, [0.5, kl], [0.2, 0.2]))
-    assert callback._died("high") == " (1 died in epoch 8)"
+    assert callback._died("high") == " (#1 died in epoch 8)"
     assert callback._died("low") == ""
 
 
