@@ -31,6 +31,11 @@ class Listed:
     ended: datetime
 
     @property
+    def made(self) -> bool:
+        """Whether letters or grooves were made with a model, and nothing was trained or judged."""
+        return self.run.config.get("mode") is not None
+
+    @property
     def headline(self) -> dict[str, float | None]:
         """The final values of the headline measures; None where one was not taken."""
         final = self.run.summary.get("final") or {}

@@ -45,14 +45,19 @@ def list_(options: argparse.Namespace) -> None:
     from callbacks.run_list import as_json, list_runs, table
 
     listed, unreadable = list_runs(options.root)
+    made = [each for each in listed if each.made and not (options.all or options.json)]
+    shown = [each for each in listed if each not in made]
     if options.json:
-        print(as_json(listed))
-    elif listed:
+        print(as_json(shown))
+    elif shown:
         console = Console()
         width = console.width if console.is_terminal else PIPED
-        Console(width=width, highlight=False).print(table(listed, width))
+        Console(width=width, highlight=False).print(table(shown, width))
     else:
         print(f"no run has ended below {options.root}")
+    if made:
+        count = "1 folder" if len(made) == 1 else f"{len(made)} folders"
+        sys.stderr.write(f"left out: {count} of made letters or grooves; --all lists them too\n")
     for reason in unreadable:
         sys.stderr.write(f"left out: {reason}\n")
     if still := find_open_runs(options.root):
@@ -125,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="the runs below a folder, newest first")
     listing.add_argument("root", type=Path, nargs="?", default=Path("outputs"), metavar="FOLDER")
+    listing.add_argument("--all", action="store_true", help="made letters and grooves too")
     listing.add_argument("--json", action="store_true", help="for programs, with all measures")
     listing.set_defaults(command=list_)
 

@@ -37,6 +37,21 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_what_was_made_with_a_model_is_listed_when_asked_for(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+):
+    config = json.loads((outputs / "new" / "config.yaml").read_text()) | {"mode": "grid"}
+    (outputs / "new" / "config.yaml").write_text(json.dumps(config))
+    main(["list", str(outputs)])
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4 and str(outputs / "new") not in out
+    assert "left out: 1 folder of made letters or grooves; --all lists them too" in err
+    main(["list", str(outputs), "--all"])
+    assert str(outputs / "new") in capsys.readouterr().out
+    main(["list", str(outputs), "--json"])
+    assert len(json.loads(capsys.readouterr().out)) == 3
+
+
 def lines(root: Path, width: int) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(table(list_runs(root)[0], width))
