@@ -113,10 +113,14 @@ def measured_differently(runs: Sequence[RunDirectory]) -> list[str]:
     """Settings of the measuring callbacks that differ between runs, a sentence for each."""
     found: dict[str, dict[str, list[str]]] = {}
     for run in runs:
-        for callback, settings in (run.config.get("callbacks") or {}).items():
+        callbacks = run.config.get("callbacks") or {}
+        groups = {f"callbacks.{name}.": settings for name, settings in callbacks.items()}
+        if "measured" in run.summary:  # an evaluation, whose numbers stand at the top
+            groups[""] = run.config | {"samples": run.summary.get("samples")}
+        for name, settings in groups.items():
             for key, value in settings.items() if isinstance(settings, dict) else ():
                 if key in SAMPLE_SIZES:
-                    values = found.setdefault(f"callbacks.{callback}.{key}", {})
+                    values = found.setdefault(f"{name}{key}", {})
                     values.setdefault(str(value), []).append(str(run.path))
     return [
         f"Not all runs were measured alike: {key} is "

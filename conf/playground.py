@@ -12,6 +12,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -119,14 +120,16 @@ def whole(request: Request, name: str, default: int, low: int = 0, high: int = 2
         ValueError: it is none, or outside of [low, high].
     """
     text = request.query_params.get(name, str(default))
-    if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+    if not text.removeprefix("-").isdecimal() or not low <= int(text) <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
     return int(text)
 
 
 def download(content: bytes, media_type: str, name: str) -> Response:
     """A file that the browser saves under a name."""
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    plain = name.encode("ascii", "replace").decode().replace("?", "-").replace('"', "-")
+    whole = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"  # RFC 6266
+    headers = {"content-disposition": whole}
     return Response(content, media_type=media_type, headers=headers)
 
 

@@ -23,7 +23,6 @@ from drumvae.metrics.syncopation import polyphonic_syncopation, syncopation
 from drumvae.verdict import verdicts
 
 Values = dict[str, float]
-TEMPO = 120.0
 
 
 def of_bars(bars: Tensor, tempos: Tensor, reference: Bars) -> Values:
@@ -93,6 +92,12 @@ def _noise(reference: Bars, n: int, seed: int) -> Tensor:
     return torch.stack([hits, hits * velocities, hits * (offsets - 0.5)], 1)
 
 
+def _tempos(reference: Bars, n: int, seed: int) -> Tensor:
+    """Tempos of real bars: a share of a step is as many milliseconds then as it is there."""
+    chosen = np.random.default_rng(seed).integers(len(reference), size=n)
+    return torch.from_numpy(reference.tempos[chosen])
+
+
 def run(cfg: DictConfig) -> None:
     """Evaluate what a config names, and leave a run directory.
 
@@ -121,13 +126,13 @@ def run(cfg: DictConfig) -> None:
         values = of_model(module, data, measure, cfg)
         said = "; ".join(found.sentence for found in verdicts(values).values())
         bars = module.sample(cfg.drawn, torch.Generator().manual_seed(cfg.seed))  # pyright: ignore
-        tempos = torch.full((len(bars),), TEMPO)
+        tempos = _tempos(data.reference("test"), len(bars), cfg.seed)
     if len(bars) < 3:
         raise ValueError(f"{len(bars)} bars are too few to measure; 3 are the least")
     train, source, test = (data.reference(split) for split in ("train", "validate", "test"))
     values |= of_bars(bars, tempos, test)
     noise = _noise(test, len(source), cfg.seed)
-    floor = of_bars(noise, torch.full((len(noise),), TEMPO), test)
+    floor = of_bars(noise, _tempos(test, len(noise), cfg.seed), test)
     ceiling = of_bars(source.tensor, torch.from_numpy(source.tempos), test)
     if cfg.samples is None:
         floor |= measure.floor(train, test, module.likelihood.channels)  # pyright: ignore

@@ -118,6 +118,19 @@ def read_midi(path: Path, kit: Kit) -> tuple[Groove, Losses]:
     return quantise(performance.notes, kit, steps, performance.tempo_at(0), performance.meter)
 
 
+def begins_early(groove: Groove) -> bool:
+    """Whether a stroke precedes the first step, so that `write_midi` puts an empty bar first."""
+    return bool(_ticks(groove).min(initial=0) < 0)
+
+
+def _ticks(groove: Groove) -> NDArray[np.int64]:
+    """Where each stroke begins; one that is late by half a step, just before the next one's."""
+    per_step = TICKS / STEPS_PER_BEAT
+    step, voice = np.nonzero(groove.hits)
+    start = np.round((step + groove.offsets[step, voice].astype(float)) * per_step)
+    return np.minimum(start, (step + 0.5) * per_step - 1).astype(np.int64)
+
+
 def write_midi(groove: Groove, path: Path) -> None:
     """Write a groove as a drum track of its tempo and meter, General MIDI notes on channel 10.
 
@@ -138,9 +151,9 @@ def write_midi(groove: Groove, path: Path) -> None:
     track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit, time=0))
     per_step = TICKS / STEPS_PER_BEAT
     step, voice = np.nonzero(groove.hits)
-    start = np.round((step + groove.offsets[step, voice].astype(float)) * per_step).astype(int)
+    start = _ticks(groove)
     shift = 0
-    if len(start) and start.min() < 0:
+    if begins_early(groove):
         track.append(mido.MetaMessage("marker", text=_LEAD_IN, time=0))
         shift = round(groove.steps_per_bar * per_step)
     ends: dict[tuple[int, int], int] = {}

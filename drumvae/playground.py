@@ -25,7 +25,7 @@ from drumvae.creative.blend import blend
 from drumvae.creative.complexity import of_complexity
 from drumvae.creative.feel import felt, says_feel
 from drumvae.creative.loading import model_and_data
-from drumvae.creative.source import Source, groove_of, read_source
+from drumvae.creative.source import Source, body, groove_of, read_source
 from drumvae.creative.styles import Styles, described
 from drumvae.creative.track import following, track
 from drumvae.creative.trained import Trained
@@ -130,7 +130,10 @@ class Page:
         self.sources[key] = source
         if len(self.sources) > KEPT:
             self.sources.popitem(last=False)
-        return JSONResponse({"source": key, "bars": len(source.bars), "remarks": source.remarks})
+        remarks = list(source.remarks)
+        if len(source.bars) > MOST_BARS:
+            remarks.append(f"of its {len(source.bars)} bars {MOST_BARS} are used")
+        return JSONResponse({"source": key, "bars": len(source.bars), "remarks": remarks})
 
     def _read(self, content: bytes, name: str) -> Source:
         with tempfile.TemporaryDirectory() as folder:
@@ -215,6 +218,8 @@ class Page:
         chance: torch.Generator,
     ) -> tuple[Tensor, str, float]:
         theirs, parts = source.bars[:MOST_BARS], (self.model, self.styles)
+        if action == "continue":
+            theirs = body(source.bars)[-MOST_BARS:]
         if action == "humanize":
             return theirs, "yours, as a drummer would play it", source.tempo
         if action == "continue":

@@ -60,6 +60,10 @@ def load(path: Path, kit: Kit, steps: int) -> tuple[Tensor, Tensor]:
     bars = np.stack([hits, velocities, offsets], 1).astype(np.float32)
     if not (np.isfinite(bars).all() and np.isfinite(tempos).all() and (tempos > 0).all()):
         raise ValueError(f"{path} holds values that are no numbers, or tempos of 0 or less")
+    if (bars[:, 1] < 0).any() or (bars[:, 1] > 1).any():
+        raise ValueError(f"{path}: velocities must lie in [0, 1]; divide those of MIDI by 127")
+    if (np.abs(bars[:, 2]) > 0.5).any():
+        raise ValueError(f"{path}: offsets are shares of a step and must lie in [-0.5, 0.5]")
     return torch.from_numpy(bars), torch.from_numpy(tempos.astype(np.float32))
 
 

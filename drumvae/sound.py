@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from drumvae.grooves import Groove
-from drumvae.midi import write_midi
+from drumvae.midi import begins_early, write_midi
 from drumvae.synthesis import RATE, VOICES, Sound, strokes
 
 LOUDEST = 0.99
@@ -189,5 +189,5 @@ def render_fluidsynth(groove: Groove, soundfont: Path, rate: int = RATE) -> Soun
             levels = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     early = lead_in(groove)
     bar = groove.steps_per_bar * groove.step_seconds
-    stereo = levels.reshape(-1, 2)[round((bar - early) * rate) if early else 0 :]
+    stereo = levels.reshape(-1, 2)[round((bar - early) * rate) if begins_early(groove) else 0 :]
     return np.clip(stereo / 32768, -LOUDEST, LOUDEST).astype(np.float32)

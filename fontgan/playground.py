@@ -135,7 +135,7 @@ class Page:
 
     def walk(self, request: Request) -> Response:
         names = request.query_params.get("path", "A-C-E").upper().split("-")
-        if not 2 <= len(names) <= 6 or any(name not in LETTERS or not name for name in names):
+        if not 2 <= len(names) <= 6 or any(len(name) != 1 or name not in LETTERS for name in names):
             raise ValueError("a path is 2 to 6 letters with dashes between them, such as A-C-E")
         latents = self.hands.latents(self.choice(request))
         gaussian = self.hands.model.record.gaussian

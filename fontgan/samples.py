@@ -50,10 +50,18 @@ def _folder(path: Path, size: int) -> NDArray[np.uint8]:
     for file in files:
         try:
             with Image.open(file) as picture:
-                glyphs.append(_glyph(picture.convert("L"), size, str(file)))
+                glyphs.append(_glyph(_opaque(picture).convert("L"), size, str(file)))
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{file} cannot be read as a picture: {error}") from error
     return np.stack(glyphs)
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """On white paper, where it is transparent: without its alpha all of it would be black."""
+    if not picture.has_transparency_data:
+        return picture
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 
 
 def _array(path: Path, size: int) -> NDArray[np.uint8]:
@@ -76,6 +84,10 @@ def _array(path: Path, size: int) -> NDArray[np.uint8]:
         raise ValueError(f"{path}: `images` must be (n, h, w), n of 1 or more, got {images.shape}")
     if np.issubdtype(images.dtype, np.floating):
         images = _of_floats(images, path)
+    elif images.min() < 0 or images.max() > 255:
+        raise ValueError(f"{path}: whole numbers must lie in [0, 255]")
+    elif images.max() <= 1:
+        images = 255 * images.astype(np.uint8)  # booleans, or zeros and ones
     if images.shape[1:] == (size, size):
         return images.astype(np.uint8)
     pictures = (Image.fromarray(image.astype(np.uint8)) for image in images)

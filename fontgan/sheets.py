@@ -97,8 +97,9 @@ def sheet(path: Path, title: str, rows: Sequence[Row], note: str = "") -> None:
             axes.text(-3, r * step[0] + side[0] / 2, row.label, ha="right", va="center",
                       fontsize=11, color=INK)  # fmt: skip
         left, inch = 0.1 / (wide + margin), 1 / (tall + heading)
-        figure.text(left, 1 - 0.24 * inch, title, fontsize=13, va="center")
-        figure.text(left, 1 - 0.4 * inch, "\n".join(lines), fontsize=10, va="top", color=GREY)
+        figure.text(left, 1 - 0.24 * inch, title, fontsize=13, va="center", parse_math=False)
+        figure.text(left, 1 - 0.4 * inch, "\n".join(lines), fontsize=10, va="top", color=GREY,
+                    parse_math=False)  # fmt: skip
         content = io.BytesIO()
         figure.savefig(content, format="png", facecolor="white")
     save_picture(path, Image.open(content).convert("RGB").quantize(256))  # Half of the size.

@@ -181,6 +181,14 @@ def test_what_makes_numbers_hard_to_compare_is_said(sweep: Path, write: Write):
     assert "callbacks.mode_coverage.samples is 100 in" in measured
 
 
+def test_evaluations_of_other_sample_sizes_are_named(write: Write):
+    runs = []
+    for seed, n in enumerate((50, 5000)):
+        told = {"measured": "elsewhere/last.ckpt", "batches": 0, "samples": n}
+        runs.append(write(f"e/{seed}", "e", seed, {"coverage/letters": 9.0}, **told))
+    assert any("samples is 50 in" in text for text in cautions(compare(runs)))
+
+
 def test_eight_seeds_are_enough_unless_some_lack_a_headline_measure(tmp_path: Path, write: Write):
     for seed in range(8):
         write(f"a/{seed}", "a", seed, {"coverage/letters": 20.0 + seed})

@@ -15,7 +15,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from drumvae.creative import kept
 from drumvae.creative.infill import infill
 from drumvae.creative.loading import SHIPPED, newest
-from drumvae.creative.measures.intervals import Drawn, interval, rank_correlation, ratio
+from drumvae.creative.measures.intervals import Drawn, interval, mean_of, rank_correlation, ratio
 from drumvae.creative.measures.judge import beat_correlation
 from drumvae.creative.measures.of_samples import density_and_coverage
 from drumvae.creative.mixtures import Mixture, fit
@@ -186,9 +186,40 @@ def test_a_bootstrap_draws_whole_performances():
     together = interval([Drawn(values, np.repeat([0, 1], 50))])
     assert alone.value == together.value == 0.5
     assert 0.35 < alone.low < 0.45 and 0.55 < alone.high < 0.65
-    assert (together.low, together.high) == (0, 1)
+    assert together.low < 0 and together.high > 1  # two performances tell hardly anything
     halves = interval([Drawn.alone([1, 1]), Drawn.alone([2, 2])], ratio)
     assert (halves.low, halves.value, halves.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("performances", [3, 4, 7, 20])
+def test_intervals_of_few_performances_hold_the_truth(performances: int):
+    rng = np.random.default_rng(performances)
+    groups, held = np.repeat(np.arange(performances), 10), 0
+    for _ in range(300):
+        values = rng.normal(size=performances)[groups] + rng.normal(size=len(groups))
+        found = interval([Drawn(values, groups)])
+        held += found.low <= 0 <= found.high
+    assert 0.91 <= held / 300 <= 0.99
+
+
+def test_one_performance_has_no_interval():
+    found = interval([Drawn(np.array([0.0, 1.0, 0.8]), np.zeros(3, int))])
+    assert np.isnan(found.low) and str(found) == "0.600 (of one performance: no interval)"
+
+
+def test_sets_of_the_same_performances_are_no_independent_witnesses():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 5)
+    values = rng.normal(size=12)[groups]
+    once = interval([Drawn(values, groups, "rock")])
+    thrice = interval([Drawn(values, groups, "rock")] * 3, mean_of)
+    believed = interval([Drawn(values, groups)] * 3, mean_of)
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+    assert believed.high - believed.low < 0.7 * (once.high - once.low)
+    # A set of half of them moves with the others.
+    half = Drawn(values[:30], groups[:30], "rock")
+    difference = interval([half, half], lambda means: means[0] - means[1])
+    assert (difference.low, difference.high) == (0, 0)
 
 
 def test_rank_correlation_is_spearmans():

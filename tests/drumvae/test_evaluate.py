@@ -67,6 +67,8 @@ def test_midi_files_are_cut_into_bars(data: Recipes, tmp_path: Path):
         ({"hits": np.ones((2, 16, 9)), "offsets": np.ones(3)}, "the shape of hits"),
         ({"hits": np.ones((2, 16, 9)), "velocities": np.full((2, 16, 9), np.nan)}, "no numbers"),
         ({"hits": np.ones((2, 16, 9)), "tempos": np.zeros(2)}, "tempos of 0"),
+        ({"hits": np.ones((2, 16, 9)), "velocities": np.full((2, 16, 9), 90.0)}, "by 127"),
+        ({"hits": np.ones((2, 16, 9)), "offsets": np.full((2, 16, 9), 0.6)}, "shares of a step"),
     ],
 )
 def test_what_are_no_bars_is_named(tmp_path: Path, arrays, message):

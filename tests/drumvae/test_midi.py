@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from drumvae.grooves import GMD_KIT, REPORT_KIT, Groove, Losses
-from drumvae.midi import CHANNEL, read_midi, read_performance, write_midi
+from drumvae.midi import CHANNEL, begins_early, read_midi, read_performance, write_midi
 
 
 def random_groove(seed: int, steps: int = 32, tempo: float = 97.3, kit=GMD_KIT) -> Groove:
@@ -26,6 +26,27 @@ def written(path: Path, *messages: mido.Message | mido.MetaMessage, ticks: int =
 
 def stroke(note: int, velocity: int = 100, time: int = 0, channel: int = CHANNEL) -> mido.Message:
     return mido.Message("note_on", note=note, velocity=velocity, time=time, channel=channel)
+
+
+def test_a_stroke_late_by_half_a_step_stays_on_its_step(tmp_path: Path):
+    hits, offsets = np.zeros((16, 9), bool), np.zeros((16, 9), np.float32)
+    hits[[0, 7, 8, 15], 0], offsets[[0, 7, 8, 15], 0] = True, 0.5
+    write_midi(
+        Groove(hits, 0.5 * hits.astype(np.float32), offsets, kit=GMD_KIT), tmp_path / "a.mid"
+    )
+    again, lost = read_midi(tmp_path / "a.mid", GMD_KIT)
+    assert (again.hits == hits).all()
+    assert again.offsets[hits] == pytest.approx(0.5, abs=0.005)
+
+
+@pytest.mark.parametrize(("offset", "early"), [(-0.001, False), (-0.01, True), (0.3, False)])
+def test_a_groove_begins_early_where_its_file_does(tmp_path: Path, offset: float, early: bool):
+    hits, offsets = np.zeros((16, 9), bool), np.zeros((16, 9), np.float32)
+    hits[0, 0], offsets[0, 0] = True, offset
+    groove = Groove(hits, 0.5 * hits.astype(np.float32), offsets, kit=GMD_KIT)
+    write_midi(groove, tmp_path / "a.mid")
+    texts = [m.type for m in mido.MidiFile(tmp_path / "a.mid").tracks[0]]
+    assert begins_early(groove) == early == ("marker" in texts)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,6 +10,7 @@ from fontTools.ttLib import TTFont
 from PIL import Image
 from starlette.testclient import TestClient
 
+from conf.playground import download
 from fontgan.data import BuiltinTypefaces
 from fontgan.export import SHIPPED, load_generator
 from fontgan.exported import Record, of_network
@@ -102,6 +103,8 @@ def test_a_walk_ends_where_it_should(client: TestClient):
 def test_the_font_is_one(client: TestClient):
     answer = client.get("/font.ttf?seed=7")
     assert 'filename="modekeeper-7.ttf"' in answer.headers["content-disposition"]
+    named = download(b"", "audio/midi", '日本 "a".mid').headers["content-disposition"]
+    assert named.endswith("filename*=UTF-8''%E6%97%A5%E6%9C%AC%20%22a%22.mid")
     font = TTFont(io.BytesIO(answer.content))
     assert font["name"].getDebugName(1) == "Modekeeper 7"
     assert {chr(c) for c in font.getBestCmap()} >= set("ABCXYZabcxyz ")

@@ -42,6 +42,23 @@ def test_arrays_of_any_usual_kind(glyphs, tmp_path: Path, change):
     assert torch.equal(load(tmp_path / "a.npz", 28)[:, 0], torch.from_numpy(glyphs))
 
 
+def test_ink_on_nothing_is_ink_on_paper(glyphs, tmp_path: Path):
+    """Saved as RGBA or LA, where what is transparent is black."""
+    for name, mode in (("a", "RGBA"), ("b", "LA")):
+        layer = Image.new(mode, (28, 28))
+        layer.putalpha(Image.fromarray(glyphs[0]))
+        layer.save(tmp_path / f"{name}.png")
+    found = load(tmp_path, 28, "dark")[:, 0]
+    assert (found.int() - torch.from_numpy(glyphs[0]).int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64])
+def test_zeros_and_ones_are_ink(glyphs, tmp_path: Path, kind):
+    np.savez(tmp_path / "a.npz", images=(glyphs > 127).astype(kind))
+    expected = torch.from_numpy(255 * (glyphs > 127).astype(np.uint8))
+    assert torch.equal(load(tmp_path / "a.npz", 28, "bright")[:, 0], expected)
+
+
 def test_pictures_of_another_size_are_brought_to_the_judges(glyphs, tmp_path: Path):
     Image.fromarray(glyphs[0]).resize((84, 84), Image.Resampling.LANCZOS).save(tmp_path / "a.png")
     found = load(tmp_path, 28)[0, 0].float() - torch.from_numpy(glyphs[0]).float()
@@ -60,6 +77,8 @@ def test_pictures_of_another_size_are_brought_to_the_judges(glyphs, tmp_path: Pa
         (lambda p: _save(p, images=np.zeros((3, 4, 6), np.uint8)), ValueError, "6 x 4; glyphs"),
         (lambda p: _save(p, images=np.full((3, 4, 4), np.nan)), ValueError, "no numbers"),
         (lambda p: _save(p, images=np.full((3, 4, 4), 900.0)), ValueError, "must lie in"),
+        (lambda p: _save(p, images=np.full((3, 4, 4), 900)), ValueError, "must lie in"),
+        (lambda p: _save(p, images=np.full((3, 4, 4), -9)), ValueError, "must lie in"),
     ],
 )
 def test_what_is_no_set_of_glyphs_is_named(tmp_path: Path, write, error, message):

@@ -93,7 +93,8 @@ def tracks(setting: Setting) -> list[Row]:
         style = setting.styles.index(name)
         drawn = setting.generator(400 + number)
         made = [track(setting.model, setting.styles, style, BARS, drawn) for _ in range(TRACKS)]
-        judged.append(setting.judged(torch.cat(made), name))
+        right = setting.judge.right(torch.cat(made), name).astype(float)
+        judged.append(Drawn(right, np.repeat(np.arange(TRACKS), BARS)))
         for index, bars in enumerate(made):
             hits = bars[:, 0]
             distinct.append(len(hits.flatten(1).unique(dim=0)))

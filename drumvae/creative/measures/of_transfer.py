@@ -56,9 +56,9 @@ def transfers(setting: Setting) -> list[Row]:
             way, groups = ways[name], source.performances
             f1 = onset_f1s(bars[:, 0], hits).double().numpy() - common[:, 0]
             beats = beat_correlation(bars[:, 0], hits).numpy() - common[:, 1]
-            way.style.append(Drawn(setting.judge.right(bars, b).astype(float), groups))
-            way.f1.append(Drawn(f1, groups))
-            way.beats.append(Drawn(beats, groups))
+            way.style.append(Drawn(setting.judge.right(bars, b).astype(float), groups, a))
+            way.f1.append(Drawn(f1, groups, a))
+            way.beats.append(Drawn(beats, groups, a))
     return _rows(setting, ways, pairs)
 
 
@@ -96,7 +96,7 @@ def _rows(setting: Setting, ways: dict[str, Way], pairs: list[tuple[str, str]]) 
     for name, label in (("f1", "onset F1 with the source"), ("beats", "correlation of beats")):
         drawn: list[Drawn] = getattr(made, name)
         each = [interval([d]) for d in drawn]
-        worst = min(range(len(pairs)), key=lambda i: each[i].low)
+        worst = min(range(len(pairs)), key=lambda i: np.nan_to_num(each[i].low, nan=-np.inf))
         rows.append(
             Row(f"transfer: {label}, above what real bars of the styles share",
                 str(interval(drawn, mean_of)),
@@ -105,7 +105,8 @@ def _rows(setting: Setting, ways: dict[str, Way], pairs: list[tuple[str, str]]) 
         )  # fmt: skip
         rows.append(
             Row(f"… the pair with the lowest interval, {' → '.join(pairs[worst])}",
-                str(each[worst]), "", "", "above 0", each[worst].low > 0)
+                f"{each[worst]}, {len(np.unique(drawn[worst].groups))} performances", "", "",
+                "above 0", None if np.isnan(each[worst].low) else each[worst].low > 0)
         )  # fmt: skip
     better = [
         n for n in others

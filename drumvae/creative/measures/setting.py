@@ -97,4 +97,4 @@ class Setting:
     def ceiling(self, name: str) -> Drawn:
         """The same of real bars."""
         bars = self.held_out(name)
-        return Drawn(self.judge.right(bars.tensor, name).astype(float), bars.performances)
+        return Drawn(self.judge.right(bars.tensor, name).astype(float), bars.performances, name)
