@@ -75,7 +75,7 @@ class CollapseVerdict(History):
         self.rules, self.onset, self.on_collapse = rules, onset, on_collapse
         self.verdict: str | None = None
         self._ceiling: Values = {}
-        self._healthy: dict[str, Tensor] | None = None
+        self._healthy: tuple[dict[str, Tensor], list[Any]] | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = self.measured_epoch(trainer)
@@ -128,7 +128,8 @@ class CollapseVerdict(History):
             return
         if word not in BAD:
             if self.on_collapse == "restore":
-                self._healthy = copy.deepcopy(module.state_dict())
+                states = [optimizer.state_dict() for optimizer in trainer.optimizers]
+                self._healthy = copy.deepcopy((module.state_dict(), states))
                 trainer.save_checkpoint(kept)
             return
         if all(row["word"] in (*BAD, "undecided") for row in self.history):
@@ -137,11 +138,16 @@ class CollapseVerdict(History):
         if self.on_collapse == "stop":
             return
         if self._healthy is None and kept.is_file():  # The run was taken up again since.
-            self._healthy = torch.load(kept, map_location="cpu", weights_only=True)["state_dict"]
+            checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
+            self._healthy = checkpoint["state_dict"], checkpoint["optimizer_states"]
         if self._healthy is None:
             rank_zero_warn(f"there is no {kept} to go back to; the weights stay as they are")
         else:
-            module.load_state_dict(self._healthy)
+            weights, states = self._healthy
+            module.load_state_dict(weights)
+            # What is saved from here on goes on with them; the collapse's momentum would not fit.
+            for optimizer, state in zip(trainer.optimizers, states, strict=True):
+                optimizer.load_state_dict(state)
 
     def _since(self, lost: Sequence[str]) -> str:
         """When lost letters were lost, by the change points of their shares."""

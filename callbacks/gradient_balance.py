@@ -1,6 +1,7 @@
 """Do the two networks learn at the same pace? Gradient norms and relative updates of both."""
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class GradientBalance(History):
     ```yaml
     gradient_balance:
       _target_: callbacks.gradient_balance.GradientBalance
-      every_n_batches: 50    # of each epoch, from its first batch on
+      every_n_batches: 50    # one of so many, drawn for each block of an epoch
     ```
 
     `gradient/generator` and `gradient/discriminator` are epoch means of the global L2 norm of the
@@ -61,7 +62,8 @@ class GradientBalance(History):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self._watching = batch_idx % self.every_n_batches == 0
+        total = int(trainer.num_training_batches)
+        self._watching = is_drawn(trainer.current_epoch, batch_idx, total, self.every_n_batches)
         self._before, self._gradients = {}, {}
 
     def on_before_optimizer_step(
@@ -122,6 +124,8 @@ class GradientBalance(History):
             updates.set(title="Pace: relative update of the weights", ylabel="‖Δθ‖ / ‖θ‖ a batch")
             balance = values["update/discriminator"] / values["update/generator"]
             panel(ratio, time, {"ratio": balance}, (INK,))
+            low, high = ratio.get_ylim()
+            ratio.set_ylim(min(low, 1 / 1.5), max(high, 1.5))  # its line is to be seen
             ratio.axhline(1, color=GREY, linestyle=":", linewidth=1.5)
             ratio.annotate(
                 "balanced", (1, 1), xycoords=("axes fraction", "data"), xytext=(5, 0),
@@ -145,6 +149,17 @@ def panel(
         means = [np.exp(np.log(values[time.astype(int) == epoch]).mean()) for epoch in epochs]
         axes.plot(time, values, color=colour, alpha=0.3, linewidth=1)
         axes.plot(epochs + 0.5, means, color=colour, label=label, marker=marker, markersize=5)
+
+
+def is_drawn(epoch: int, batch: int, total: int, every: int) -> bool:
+    """Whether a batch of an epoch is the one of its block of `every` that is measured.
+
+    Each block has its own place: at a fixed one, penalties that come every eighth batch would be
+    met in each measured batch, or in none.
+    """
+    block = batch // every
+    size = min(every, total - block * every)
+    return batch - block * every == random.Random(f"{epoch} {block}").randrange(size)
 
 
 def relative_update(before: list[Tensor], after: list[Tensor]) -> float:

@@ -1,5 +1,6 @@
 """`run(cfg)`: a config becomes a seeded, fitted, measured, finished run, whatever its domain."""
 
+import contextlib
 import json
 import logging
 import time
@@ -23,6 +24,7 @@ from conf.checkpoints import check_checkpoint
 from conf.errors import check_seed, one_line
 from conf.signals import signal_of, signals_as_exit
 from conf.summary import Run, summarize
+from conf.sweep_folder import alone_in
 from conf.tracking import finish, main_process, on_test_data
 
 log = logging.getLogger(__name__)
@@ -53,13 +55,14 @@ def run(cfg: DictConfig) -> float | None:
         The last validation value of `cfg.optimized_metric`, for sweepers; None without one.
 
     Raises:
-        ValueError: the config, the run directory or the checkpoint does not fit.
+        ValueError: the config, the run directory or the checkpoint does not fit, or another process
+            is at work there.
         FileNotFoundError: there is no checkpoint at `cfg.ckpt_path`.
     """
     began = time.monotonic()
     parts = Run(cfg, Path(HydraConfig.get().runtime.output_dir))
     status, error = "failed", None
-    with signals_as_exit(), warnings.catch_warnings():
+    with signals_as_exit(), _held(parts.directory), warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
@@ -92,6 +95,13 @@ def run(cfg: DictConfig) -> float | None:
         return None
     _show(parts)
     return _optimized(parts)
+
+
+def _held(directory: Path) -> contextlib.AbstractContextManager[None]:
+    """Keep other runs out of a folder; a job of a sweep holds its own already."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN or not main_process():
+        return contextlib.nullcontext()
+    return alone_in(directory)
 
 
 def _claim(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command the way a shell would report it, with everything written."""
+"""Ctrl-C, SIGTERM and a hang-up end a command as a shell would report it, all being written."""
 
 import contextlib
 import multiprocessing
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 PATIENCE = 30.0
 """Seconds that the processes of a parallel sweep have to write down how far they came."""
 
@@ -17,7 +17,7 @@ _watching = False
 
 @contextlib.contextmanager
 def signals_as_exit(children: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `SystemExit(128 + number)` wherever they strike, once.
+    """Turn Ctrl-C, SIGTERM and SIGHUP into `SystemExit(128 + number)` wherever they strike, once.
 
     Lightning only looks for SIGTERM between batches, and ends Ctrl-C with the exit code of a bug.
     Inside of another `signals_as_exit` it changes nothing: the outermost one restores the handlers.
@@ -38,7 +38,9 @@ def signals_as_exit(children: bool = False) -> Iterator[None]:
             _stop_children(number)
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in STOPPING}
+    # Under nohup a hang-up is to be ignored.
+    heard = [n for n in STOPPING if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     _watching = True
     try:
         yield

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from callbacks.glance import glance, place
 from conf.search_space import Numbers, Space, written
-from conf.sweep_folder import checkpoint_to_resume, last_value, set_aside, summary
+from conf.sweep_folder import alone_in, checkpoint_to_resume, last_value, set_aside, summary
 from conf.sweep_job import duration
 
 GRACE = 30.0
@@ -146,10 +146,11 @@ class Trials:
             return
         overrides = [*self.search.fixed, *chosen(self.search, self.study.trials[number])]
         overrides.append(f"hydra.run.dir={directory}")
-        if checkpoint := checkpoint_to_resume(directory):
-            overrides.append(f"ckpt_path={checkpoint}")
-        else:
-            set_aside(directory)
+        with alone_in(directory):  # a search that was killed may have left its trial running
+            if checkpoint := checkpoint_to_resume(directory):
+                overrides.append(f"ckpt_path={checkpoint}")
+            else:
+                set_aside(directory)
         with self._log(number).open("wb") as log:
             # In a session of its own: Ctrl-C reaches it through this process, once.
             process = subprocess.Popen(

@@ -7,6 +7,7 @@ the mixtures of `drumvae.feels`: one feel for the dynamics of a bar, one for its
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
@@ -15,7 +16,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from conf.checkpoints import random_state, restore_random_state
@@ -92,11 +93,16 @@ class Humanizer(LightningModule):
         batches = self.trainer.estimated_stepping_batches
         if batches == float("inf"):
             raise ValueError("the learning rate falls over the run: set trainer.max_epochs")
-        # Weight decay is for weights: decayed biases would pull every hit to the middle.
+        # Weight decay is for weights: decayed biases would pull every hit to the middle. Those of
+        # cells are decayed too, so that cells which are hardly ever played stay near it.
         weights = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         optimizer = self.optimizer([{"params": weights}, {"params": others, "weight_decay": 0.0}])
-        fall = CosineAnnealingLR(optimizer, max(1, int(batches)))
+        # Unlike CosineAnnealingLR it keeps no length, so that a longer run can go on from its end.
+        total = max(1, int(batches))
+        fall = LambdaLR(
+            optimizer, lambda batch: (1 + math.cos(math.pi * min(1.0, batch / total))) / 2
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": fall, "interval": "step"},

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from rich.progress import track
 
+from callbacks.atomic import write_atomically
 from drumvae.bars import Bars, bars_of
 from drumvae.grooves import STEPS_PER_BEAT, Groove, Kit, Losses, quantise, steps_in_bar
 from drumvae.midi import Performance, read_performance
@@ -279,14 +280,16 @@ def cached(
         split: path.with_name(f"{path.name}-{split}.npz") for split in ("train", "validate", "test")
     }
     note = path.with_name(f"{path.name}.txt")
-    if note.is_file() and all(file.is_file() for file in files.values()):
+    said = note.read_text(encoding="utf-8") if note.is_file() else ""
+    if said and all(file.is_file() for file in files.values()):
         try:
-            return {split: Bars.load(file) for split, file in files.items()}, note.read_text()
+            return {split: Bars.load(file) for split, file in files.items()}, said
         except ValueError:
             pass  # damaged: read again below
     splits, report = make()
     for split, file in files.items():
         splits[split].save(file)
     lines = [str(report), *(f"{name}: {reason}" for name, reason in report.skipped.items())]
-    note.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return splits, note.read_text()
+    said = "\n".join(lines) + "\n"
+    write_atomically(note, said)
+    return splits, said

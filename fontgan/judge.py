@@ -11,6 +11,7 @@ The model card, with the figures measured on unseen families, is `docs/judge.md`
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -151,7 +152,7 @@ class Judge(nn.Module):
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"size": str(self.size), "features": str(self.head.in_features), "data": self.data}
-        partial = path.with_name(f".{path.name}.partial")
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
         partial.write_bytes(safetensors.torch.save(state, metadata=record))
         partial.replace(path)
 

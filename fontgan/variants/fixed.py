@@ -44,13 +44,14 @@ class BalancedRates:
 
     Args:
         ratio: update of the discriminator over that of the generator.
-        every: batches between measurements.
+        every: batches between measurements; with no divisor in common with `penalty_every`, or
+            penalties are met too often, or never.
         gain: share of the logarithmic gap closed at once.
         most: largest factor, and one over the smallest.
     """
 
     def __init__(
-        self, ratio: float = 1.0, every: int = 10, gain: float = 0.1, most: float = 4.0
+        self, ratio: float = 1.0, every: int = 11, gain: float = 0.1, most: float = 4.0
     ) -> None:
         if ratio <= 0 or every < 1 or not 0 < gain <= 1 or most < 1:
             raise ValueError("balance needs ratio > 0, every >= 1, 0 < gain <= 1 and most >= 1")

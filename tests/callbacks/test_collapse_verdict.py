@@ -73,10 +73,15 @@ def test_stop_ends_the_run_at_a_collapse_but_not_at_a_slow_start(run: Any, measu
 def test_restore_goes_back_to_the_weights_from_before(run: Any, measure: Any, tmp_path: Path):
     rules = planned("healthy", "healthy", "collapsed", "healthy")
     callback = CollapseVerdict(rules, onset, on_collapse="restore")
-    _, restored = run([coverage(measure), callback], epochs=6)
-    _, plain = run([coverage(measure)], epochs=2, test=False)
+    stopped, restored = run([coverage(measure), callback], epochs=6)
+    trainer, plain = run([coverage(measure)], epochs=2, test=False)
     for name, value in plain.state_dict().items():
         assert torch.equal(restored.state_dict()[name], value), name
+    for mine, theirs in zip(stopped.optimizers, trainer.optimizers, strict=True):
+        for number, state in theirs.state_dict()["state"].items():
+            for name, value in state.items():
+                assert torch.equal(torch.as_tensor(mine.state_dict()["state"][number][name]),
+                                   torch.as_tensor(value)), name  # fmt: skip
     kept = torch.load(tmp_path / "checkpoints" / "before_collapse.ckpt", weights_only=True)
     for name, value in plain.state_dict().items():
         assert torch.equal(kept["state_dict"][name], value), name

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule
 
-from callbacks.gradient_balance import GradientBalance, relative_update
+from callbacks.gradient_balance import GradientBalance, is_drawn, relative_update
 
 
 class ByHand(Callback):
@@ -65,7 +65,22 @@ def test_epoch_means_are_logged(run: Any):
 def test_only_every_n_batches(run: Any):
     balance = GradientBalance(every_n_batches=4)
     run([balance], epochs=2, test=False)
-    assert [row["time"] for row in balance.history] == pytest.approx([0, 4 / 6, 1, 1 + 4 / 6])
+    batches = [round(6 * row["time"]) for row in balance.history]
+    blocks = (range(4), range(4, 6), range(6, 10), range(10, 12))
+    assert all(batch in block for batch, block in zip(batches, blocks, strict=True))
+
+
+@pytest.mark.parametrize("penalty_every", [4, 8])
+def test_penalties_are_met_as_often_as_they_come(penalty_every: int):
+    # Penalties fall on multiples of 8 of the batches of the run, epochs have an even number.
+    drawn = [
+        500 * epoch + batch + 1
+        for epoch in range(100) for batch in range(500)
+        if is_drawn(epoch, batch, 500, 50)
+    ]  # fmt: skip
+    assert len(drawn) == 1000
+    share = sum(batch % penalty_every == 0 for batch in drawn) / len(drawn)
+    assert share == pytest.approx(1 / penalty_every, abs=0.04)
 
 
 def test_training_is_not_changed(run: Any):
@@ -80,7 +95,7 @@ def test_figure_and_resume(run: Any, tmp_path: Path, size_of: Any):
     trainer.save_checkpoint(tmp_path / "stopped.ckpt")
     balance = GradientBalance(every_n_batches=3)
     run([balance], epochs=2, test=False, resume=tmp_path / "stopped.ckpt")
-    assert [row["time"] for row in balance.history] == [0, 0.5, 1, 1.5]
+    assert [int(2 * row["time"]) for row in balance.history] == [0, 1, 2, 3]
     assert size_of(tmp_path / "figures" / "gradient_balance.png") == (1650, 1275)
 
 

@@ -10,6 +10,8 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from conf.sweep_folder import alone_in
+
 
 def digest(directory: Path) -> dict[str, str]:
     files = [path for path in directory.rglob("*") if path.is_file()]
@@ -118,12 +120,14 @@ def test_a_run_stopped_after_its_last_epoch_keeps_what_it_measured(toy_run, tmp_
     assert (tmp_path / "run/metrics.csv").read_text() == rows
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_killed_run_resumes_from_its_last_epoch(toy_run, tmp_path, number):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     toy_run(whole, "trainer.max_epochs=3")
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup a hang-up is ignored
     with pytest.raises(SystemExit) as stop:
         toy_run(parts, "trainer.max_epochs=3", "gan.stop_at=18", f"gan.signal={number:d}")
+    signal.signal(number, before)
     assert stop.value.code == 128 + number
     assert summary(parts)["status"] == "interrupted"
     assert summary(parts)["error"] == f"stopped by {number.name}"
@@ -154,6 +158,13 @@ def test_a_part_that_cannot_be_built_is_a_failed_run(toy_run, tmp_path):
     toy_run(tmp_path, "trainer.max_epochs=1")
     assert summary(tmp_path)["status"] == "finished"
     assert not (tmp_path / "traceback.txt").exists()
+
+
+def test_a_folder_in_which_another_process_is_at_work_is_left_alone(toy_run, tmp_path):
+    with alone_in(tmp_path / "run"), pytest.raises(ValueError, match="another process is at work"):
+        toy_run(tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+    toy_run(tmp_path / "run", "trainer.max_epochs=1")
 
 
 def test_another_run_in_the_same_folder_is_refused(toy_run, tmp_path):

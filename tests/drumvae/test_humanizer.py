@@ -161,6 +161,23 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(bars, tmp_path):
         assert torch.equal(value, other[name]), name
 
 
+def test_a_longer_run_goes_on_with_a_rate_that_falls(bars, tmp_path):
+    some, sizes = (
+        bars[np.arange(96)],
+        {"width": 16, "blocks": 1, "detail": 4, "feels": 3, "rank": 2},
+    )
+    fit(Humanizer(**sizes), some, tmp_path, epochs=2).save_checkpoint(tmp_path / "a.ckpt")
+    rates: list[float] = []
+
+    class Watched(Humanizer):
+        def on_train_epoch_end(self) -> None:
+            rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(Watched(**sizes), some, tmp_path, epochs=4, ckpt_path=str(tmp_path / "a.ckpt"))
+    full = rates[0] / ((1 + np.cos(np.pi * 3 / 4)) / 2)
+    assert rates == pytest.approx([0.146 * full, 0], rel=0.01, abs=1e-6)
+
+
 class StopsEarly(Humanizer):
     def on_train_epoch_end(self) -> None:
         self.trainer.should_stop = self.current_epoch == 1

@@ -34,7 +34,7 @@ def test_a_stroke_late_by_half_a_step_stays_on_its_step(tmp_path: Path):
     write_midi(
         Groove(hits, 0.5 * hits.astype(np.float32), offsets, kit=GMD_KIT), tmp_path / "a.mid"
     )
-    again, lost = read_midi(tmp_path / "a.mid", GMD_KIT)
+    again, _ = read_midi(tmp_path / "a.mid", GMD_KIT)
     assert (again.hits == hits).all()
     assert again.offsets[hits] == pytest.approx(0.5, abs=0.005)
 
