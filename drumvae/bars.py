@@ -81,7 +81,8 @@ class Bars:
     def fingerprint(self) -> str:
         """Digest of all that is learned from."""
         digest = sha256()
-        for part in (self.hits, self.velocities, self.offsets, self.styles):
+        cells = (self.hits, self.velocities, self.offsets)
+        for part in (*cells, self.styles, self.performances, self.tempos):
             digest.update(np.ascontiguousarray(part).tobytes())
         digest.update(json.dumps([self.style_names, self.kit.voices]).encode())
         return digest.hexdigest()[:12]

@@ -52,7 +52,11 @@ class Typefaces:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of glyphs, groups and split: sets with the same digest train the same models."""
+        """Digest of glyphs, groups and salt: sets with the same digest train the same models.
+
+        Kinds of faces balance the splits and are not in it: whoever changes `kind_of` changes the
+        salt too.
+        """
         digest = hashlib.sha256(np.ascontiguousarray(self.glyphs).tobytes())
         digest.update("\n".join([_SALT, *self.groups]).encode())
         return digest.hexdigest()[:12]

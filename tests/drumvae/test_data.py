@@ -3,6 +3,7 @@ import io
 import os
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -71,6 +72,13 @@ def test_the_recipes_have_the_reports_splits_and_never_change():
     splits = [one.reference(s).hits.reshape(-1, 144) for s in ("train", "validate", "test")]
     shared = {bar.tobytes() for bar in splits[0]} & {bar.tobytes() for bar in splits[2]}
     assert not shared
+
+
+def test_bars_of_another_tempo_or_performance_are_other_data():
+    bars = Recipes().reference("test")
+    slower = replace(bars, tempos=bars.tempos / 2)
+    together = replace(bars, performances=np.zeros_like(bars.performances))
+    assert len({each.fingerprint for each in (bars, slower, together)}) == 3
 
 
 def test_fresh_bars_are_none_of_the_splits_and_follow_the_seed():
