@@ -85,12 +85,9 @@ def radii(features: Tensor, k: int = 5) -> tuple[Tensor, int]:
         )
     refuse_nan(features, "features")
     # The k+1 smallest: each point finds itself, or a duplicate of itself, at distance 0.
-    nearest = torch.cat(
-        [
-            squared.topk(k + 1, largest=False).values[:, [1, k]]
-            for _, squared in _squared_distances(features, features)
-        ]
-    )
+    nearest = torch.empty(len(features), 2, dtype=torch.double, device=features.device)
+    for rows, squared in _squared_distances(features, features):
+        nearest[rows] = squared.topk(k + 1, largest=False).values[:, [1, k]]
     return nearest[:, 1].sqrt(), int((nearest[:, 0] == 0).sum())
 
 
@@ -98,13 +95,11 @@ def balls(features: Tensor, k: int = 5) -> Balls:
     """The balls of a set's own neighbourhoods; see `radii`."""
     reach, twins = radii(features, k)
     clipped = reach.clamp(max=reach.median().item())
-    # Its own ball always holds a point, and does not count.
-    around = torch.cat(
-        [
-            (squared <= _closed(clipped)).sum(1) - 1
-            for _, squared in _squared_distances(features, features)
-        ]
-    )
+    # Written into one tensor: small ones kept from block to block would scatter the memory between
+    # them, gigabytes of it for 100,000 points. Its own ball holds each point, and does not count.
+    around = torch.empty(len(features), dtype=torch.long, device=features.device)
+    for rows, squared in _squared_distances(features, features):
+        around[rows] = (squared <= _closed(clipped)).sum(1) - 1
     typical = (around.double() / k).clamp(max=1).mean().item()
     return Balls(reach, clipped, typical, twins)
 
