@@ -1,8 +1,9 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,3 +124,18 @@ class Logged:
 def read_back() -> Callable[[Path], Logged]:
     """Reads what a run in some directory has logged to W&B: read_back(directory)."""
     return Logged
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Chromium for all tests: two of Playwright's loops do not go together in a process."""
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync.sync_playwright() as play:
+        own = play.chromium.executable_path
+        found = shutil.which("chromium") or shutil.which("chromium-browser")
+        executable = found or (own if Path(own).exists() else None)
+        if executable is None:
+            pytest.skip("no chromium here; apt-get install chromium brings it")
+        browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

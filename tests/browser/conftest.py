@@ -1,6 +1,5 @@
 """A real browser on a real server, for the pages that people use."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,19 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("no chromium here; apt-get install chromium brings it")
-    with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 import base64
 import math
-import os
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -179,51 +177,32 @@ def test_an_unknown_tone_is_refused():
         Verdict("healthy", "red")
 
 
-def chromium() -> str | None:
-    """A browser: that of the system, or else Playwright's own."""
-    if found := shutil.which("chromium") or shutil.which("chromium-browser"):
-        return found
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        own = play.chromium.executable_path
-    return own if os.path.exists(own) else None
-
-
 @pytest.mark.slow
-def test_in_a_browser(html: str, tmp_path: Path):
+def test_in_a_browser(browser: Any, html: str, tmp_path: Path):
     """No request, no error, no overflow; tables sort by mouse and keyboard, pictures enlarge."""
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if (executable := chromium()) is None:
-        pytest.skip("no chromium here")
-    from playwright.sync_api import sync_playwright
-
     path = tmp_path / "page.html"
     path.write_text(html, encoding="utf-8")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for width in (1440, 390):
-            for scheme in ("light", "dark"):
-                context = browser.new_context(
-                    viewport={"width": width, "height": 900}, color_scheme=scheme
-                )
-                view = context.new_page()
-                said: list[str] = []
-                asked: list[str] = []
-                view.on("console", lambda message, said=said: said.append(message.text))
-                view.on("pageerror", lambda error, said=said: said.append(str(error)))
-                view.on("request", lambda request, asked=asked: asked.append(request.url))
-                view.goto(path.as_uri())
-                assert view.evaluate("document.documentElement.scrollWidth") == width
-                paper = view.evaluate("getComputedStyle(document.body).backgroundColor")
-                dark = max(map(int, re.findall(r"\d+", paper))) < 128
-                assert dark == (scheme == "dark")
-                _sorts(view)
-                _enlarges(view)
-                assert said == []
-                assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-                context.close()
-        browser.close()
+    for width in (1440, 390):
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme
+            )
+            view = context.new_page()
+            said: list[str] = []
+            asked: list[str] = []
+            view.on("console", lambda message, said=said: said.append(message.text))
+            view.on("pageerror", lambda error, said=said: said.append(str(error)))
+            view.on("request", lambda request, asked=asked: asked.append(request.url))
+            view.goto(path.as_uri())
+            assert view.evaluate("document.documentElement.scrollWidth") == width
+            paper = view.evaluate("getComputedStyle(document.body).backgroundColor")
+            dark = max(map(int, re.findall(r"\d+", paper))) < 128
+            assert dark == (scheme == "dark")
+            _sorts(view)
+            _enlarges(view)
+            assert said == []
+            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+            context.close()
 
 
 def _column(view: Any, number: int) -> list[str]:
