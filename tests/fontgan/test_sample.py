@@ -205,7 +205,7 @@ def test_alphabets_stand_between_floor_and_ceiling(studio: Studio):
 def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
     named = studio.directory / "mine.ttf"  # a path of one's own, or a name in the working directory
     outcome = font(studio, out=str(named), family="Mine", candidates=6)
-    assert outcome.said.startswith(f"{named}, the most legible")
+    assert outcome.said.endswith(f"; {named}, the most legible of 6 style codes")
     made = {file.name for file in studio.directory.iterdir()}
     assert made == {"mine.ttf", "mine.svg", "mine_specimen.png", "letters.csv", "alphabet.png",
                     "alphabet.npz"}  # fmt: skip
