@@ -5,7 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -126,6 +130,66 @@ def test_the_report_tells_what_each_section_asks(app):
     assert blocks.count("heading") == blocks.count("panel-grid") == len(layout.sections)
     for section in layout.sections:
         assert json.dumps(section.text, ensure_ascii=False)[1:-1] in text
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The address of a server that answers as W&B's does, and the views that it was given."""
+    views: list[dict[str, Any]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            data = self.answer(json.loads(body)) if self.path == "/graphql" else {}
+            reply = json.dumps({"data": data}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply)
+
+        def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+            query, given = asked["query"], asked.get("variables") or {}
+            if "upsertView" in query:
+                views.append(given)
+                view = {key: given[key] for key in ("type", "name", "displayName", "spec")}
+                project = {"id": "1", "name": given["projectName"], "entityName": "us"}
+                view |= {"id": "Vmlldzox", "description": "", "project": project}
+                return {"upsertView": {"view": view | {"updatedAt": None}, "inserted": True}}
+            if "viewer" in query:
+                return {"viewer": {"id": "1", "entity": "us", "username": "us", "flags": "{}",
+                                   "email": "", "teams": {"edges": []}}}  # fmt: skip
+            if "models(" in query:
+                return {"models": {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": 0}}}
+            return {"project": {"id": "1", "internalId": "1"}}
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", views
+        running.shutdown()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_report_and_a_workspace_are_sent(app, server, tmp_path):
+    address, views = server
+    done = subprocess.run(
+        [sys.executable, "-m", "callbacks.dashboard", f"app={app}"], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "WANDB_BASE_URL": address,
+                          "WANDB_API_KEY": "0123456789" * 4, "WANDB_MODE": "online"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report, workspace = views
+    for sent, kind in ((report, "runs"), (workspace, "project-view")):
+        assert (sent["entityName"], sent["projectName"], sent["type"]) == ("us", "modekeeper", kind)
+        for panel in read_layout(app).panels:
+            assert all(json.dumps(name)[1:-1] in sent["spec"] for name in panel.names)
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert printed.keys() == {"report", "workspace"}
+    assert all(url.startswith(f"{address}/us/modekeeper") for url in printed.values())
 
 
 def test_the_layout_can_be_printed_without_key_and_network(capsys):
