@@ -26,7 +26,7 @@ class Measure(Protocol):
     """Measures of a model's latents; each leaves the model as it was."""
 
     def collapse(self, module: Any, bars: Tensor) -> Values: ...
-    def variances(self, module: Any, bars: Tensor) -> dict[str, list[float]]: ...
+    def sensitivity(self, module: Any, bars: Tensor) -> Values: ...
 
 
 class LevelVerdict(Protocol):
@@ -63,10 +63,11 @@ class PosteriorCollapse(History):
     ```
 
     Logs `kl_high/0` …, `cost_high/0` …, `active/…`, `earning/…`, `information/…`, `aggregate/…`,
-    `reconstruction/f1`, and `collapse/alive_high` …, the share of a level's dimensions that the
-    verdict calls alive, between the shares that `…_sure` and `…_perhaps` are. Writes
-    `figures/posterior_collapse.png`, a heat map dimension × epoch, and `figures/active_units.png`,
-    the number of active units at every threshold; in W&B `tables/dimensions` too.
+    `reconstruction/f1`, at the end `sensitivity_high/0` … too, and `collapse/alive_high` …, the
+    share of a level's dimensions that the verdict calls alive, between the shares that `…_sure`
+    and `…_perhaps` are. Writes `figures/posterior_collapse.png`, a heat map dimension × epoch, and
+    `figures/active_units.png`, the number of active units at every threshold; in W&B
+    `tables/dimensions` too.
 
     Attributes:
         history: a row for each measured epoch (counted from 1).
@@ -105,10 +106,10 @@ class PosteriorCollapse(History):
         found = self.rules(values)
         self.verdict = "; ".join(found[level].sentence + self._died(level) for level in LEVELS)
         with undisturbed(pl_module):
-            variances = self.measure.variances(pl_module, bars)
+            pl_module.log_dict(self.measure.sensitivity(pl_module, bars), sync_dist=True)
         if trainer.is_global_zero:
             with drawing(trainer, "active_units", width=8, height=5) as figure:
-                draw_active(figure, variances)
+                draw_active(figure, values)
             log_table(trainer, "dimensions", COLUMNS, dimension_rows(values, found))
         self.redraw(trainer)
 
@@ -133,9 +134,9 @@ class PosteriorCollapse(History):
             draw_heat_map(figure, self.history)
 
 
-def dimensions(row: Mapping[str, float], level: str) -> list[str]:
-    """Names of a level's KL measures, in the order of the dimensions."""
-    names = [name for name in row if name.startswith(f"kl_{level}/")]
+def dimensions(row: Mapping[str, float], level: str, measure: str = "kl") -> list[str]:
+    """Names of a measure of a level's dimensions, in the order of these."""
+    names = [name for name in row if name.startswith(f"{measure}_{level}/")]
     return sorted(names, key=lambda name: int(name.rpartition("/")[2]))
 
 
@@ -207,16 +208,17 @@ def _last(history: list[Values]) -> list[float]:
     return [row[name] for level in LEVELS for name in dimensions(row, level)]
 
 
-def draw_active(figure: Figure, variances: dict[str, list[float]]) -> None:
+def draw_active(figure: Figure, values: Mapping[str, float]) -> None:
     """How many units count as active, at every threshold of the variance of their means."""
     axes = figure.subplots()
     thresholds = np.logspace(-5, 1, 200)
+    units = []
     for level, colour in zip(LEVELS, (ORANGE, BLUE), strict=True):
-        values = np.array(variances[level])
-        counts = (values[None] > thresholds[:, None]).sum(1)
-        axes.step(
-            thresholds, counts, where="post", color=colour, label=f"z_{level} ({len(values)})"
-        )
+        names = dimensions(values, level, "variance")
+        variances = np.array([values[name] for name in names])
+        counts = (variances[None] > thresholds[:, None]).sum(1)
+        axes.step(thresholds, counts, where="post", color=colour, label=f"z_{level} ({len(names)})")
+        units.append(len(names))
     axes.axvline(0.01, color=GREY, linestyle=":", linewidth=1.5)
     axes.annotate(
         "0.01", (0.01, 1), xycoords=("data", "axes fraction"), xytext=(4, -12),
@@ -226,7 +228,7 @@ def draw_active(figure: Figure, variances: dict[str, list[float]]) -> None:
     axes.set(
         title="Active units", xlabel="threshold of the variance of the posterior mean",
         ylabel="units above it",
-        ylim=(-0.2, max(len(values) for values in variances.values()) + 0.5),
+        ylim=(-0.2, max(units) + 0.5),
     )  # fmt: skip
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()

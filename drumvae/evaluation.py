@@ -67,7 +67,7 @@ def of_model(module: Any, data: GrooveData, measure: Any, cfg: DictConfig) -> Va
     """Latents, styles and likelihood on test bars."""
     test = data.reference("test")
     bars = test.tensor
-    values = measure.collapse(module, bars)
+    values = measure.collapse(module, bars) | measure.sensitivity(module, bars)
     if len(set(test.styles.tolist())) > 1:
         values |= measure.styles(module, test)
     for k in cfg.draws:

@@ -31,14 +31,15 @@ Outcomes = Mapping[str, Mapping[str, str]]
 
 
 def measured(case: Case, seed: int) -> Values:
-    """All values of a case: `GrooveMeasures.collapse` and `styles`, and the report's KL.
+    """All that `GrooveMeasures` measures of a case's latents, and the report's KL.
 
     `reported_high/0` … and `reported_low/0` … are KL(q ‖ N(0, 1)) of both levels, nats: the report
     takes it of z_low too, whose prior is another.
     """
     model, bars = PlantedVAE(case), planted_bars(seed, case.shuffled)
     measures = GrooveMeasures(seed=seed)
-    values = measures.collapse(model, bars.tensor) | measures.styles(model, bars)
+    values = measures.collapse(model, bars.tensor) | measures.sensitivity(model, bars.tensor)
+    values |= measures.styles(model, bars)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         q = model.encode(bars.tensor)

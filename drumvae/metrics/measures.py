@@ -17,7 +17,7 @@ from drumvae.metrics.style import probe, separation, style_information
 
 Values = dict[str, float]
 LEVELS = ("high", "low")
-MOVED = 200  # bars at most in which each dimension is moved: the dearest measure of an epoch
+MOVED = 200  # bars at most in which each dimension is moved
 
 
 class GrooveMeasures:
@@ -51,13 +51,9 @@ class GrooveMeasures:
             parts = hierarchical_information(module, self._some(bars, self.pairs))
         kls = q.high.kl(standard(q.z_high)).mean(0), q.low.kl(q.low_prior).mean(0)
         costs = cost_of_replacing(module, bars, self.seed)
-        moved = sensitivity(module, self._some(bars, MOVED), self.seed)
-        for level, kl, means, cost, share, part in zip(
-            LEVELS, kls, central, costs, moved, parts, strict=True
-        ):
+        for level, kl, means, cost, part in zip(LEVELS, kls, central, costs, parts, strict=True):
             values |= _numbered(f"kl_{level}", kl)
             values |= _cost(level, cost)
-            values |= _numbered(f"sensitivity_{level}", share)
             values |= _numbered(f"variance_{level}", means.var(0))
             values[f"active/{level}"] = float(active_units(means).sum())
             values[f"earning/{level}"] = float(earning(kl, cost.mean).sum())
@@ -66,10 +62,14 @@ class GrooveMeasures:
         values["reconstruction/f1"] = float(onset_f1(found, bars[:, 0] > 0))
         return values
 
-    def variances(self, module: Any, bars: Tensor) -> dict[str, list[float]]:
-        """Variance of the posterior mean of each dimension of "high" and "low"."""
-        means = module.central(bars)
-        return {level: m.var(0).tolist() for level, m in zip(LEVELS, means, strict=True)}
+    def sensitivity(self, module: Any, bars: Tensor) -> Values:
+        """What share of cells each dimension can flip, in 200 of the bars at most."""
+        moved = sensitivity(module, self._some(bars, MOVED), self.seed)
+        high, low = (
+            _numbered(f"sensitivity_{level}", share)
+            for level, share in zip(LEVELS, moved, strict=True)
+        )
+        return high | low
 
     def likelihood(self, module: Any, bars: Tensor, draws: int) -> Tensor:
         """−log p of each bar, nats, with so many importance-weighted draws, shape (n,)."""

@@ -223,7 +223,11 @@ def test_the_heat_map_marks_the_epoch_in_which_a_dimension_dies():
 
 def test_the_curve_of_active_units_counts_those_above_each_threshold():
     figure = Figure()
-    draw_active(figure, {"high": [1.0, 0.02, 0.0005], "low": [0.0, 0.0]})
+    high, low = [1.0, 0.02, 0.0005], [0.0, 0.0]
+    levels = {"high": high, "low": low}
+    draw_active(
+        figure, {f"variance_{k}/{i}": v for k, of in levels.items() for i, v in enumerate(of)}
+    )
     high, low = figure.axes[0].lines[:2]
     thresholds, counts = high.get_xydata().T  # pyright: ignore
     for threshold, count in ((1e-4, 3), (1e-3, 2), (0.01, 2), (0.1, 1), (2.0, 0)):

@@ -190,7 +190,8 @@ def test_a_dimension_is_exactly_one_of_three(kl: float, cost: float, variance: f
 
 
 def test_names_of_all_that_is_measured_of_collapse():
-    values = GrooveMeasures().collapse(Model([2.0] * 4, [1.0, 0.0, 1.0, 1.0]), bars(100))
+    model, measures = Model([2.0] * 4, [1.0, 0.0, 1.0, 1.0]), GrooveMeasures()
+    values = measures.collapse(model, bars(100)) | measures.sensitivity(model, bars(100))
     each = ("kl_{}", "cost_{}", "cost_{}_error", "sensitivity_{}", "variance_{}")
     whole = ("active/{}", "earning/{}", "cost/{}", "cost/{}_error", "information/{}")
     whole += ("information/{}_bound", "information/{}_error", "aggregate/{}")
