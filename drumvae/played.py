@@ -1,6 +1,7 @@
 """LightningDataModules of bars that were played: the Groove MIDI Dataset, folders of MIDI."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class _Played(GrooveData):
 
     def _key(self, *parts: object) -> Path:
         text = "\n".join(map(str, (performances.VERSION, self.steps, self.kit.voices, *parts)))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
         return self.cache / "grooves" / digest
 
 
@@ -92,7 +93,7 @@ class MidiFolders(_Played):
     """Folders of your own MIDI files; the folder that a file lies in is its style.
 
     Args:
-        dirs: folders, searched at any depth.
+        dirs: folders, searched at any depth, or one folder; `~` is the home.
         **arguments: see `GrooveData`, and `cache`.
 
     Raises:
@@ -100,9 +101,10 @@ class MidiFolders(_Played):
         ValueError: fewer than three usable files.
     """
 
-    def __init__(self, dirs: Sequence[str], **arguments: Any) -> None:
+    def __init__(self, dirs: Sequence[str] | str, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.dirs = [Path(folder) for folder in dirs]
+        folders = [dirs] if isinstance(dirs, str) else dirs
+        self.dirs = [Path(folder).expanduser() for folder in folders]
         self._sets  # noqa: B018  what cannot be used is an error now, not after an epoch
 
     def sets(self) -> dict[str, Bars]:

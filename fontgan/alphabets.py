@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import torch
+from PIL import ImageFont
 from torch import Tensor
 
 from callbacks.draws import write_arrays
 from fontgan import LETTERS
 from fontgan.metrics.consistency import alphabets, consistency, shuffled, style_probe
+from fontgan.rendering import NoAlphabetError, draw_alphabet
 from fontgan.sheets import REFUSED, Row, save_picture, sheet
 from fontgan.studio import Outcome, Studio, positive
 
@@ -55,39 +57,52 @@ def font(
     from fontgan.fontfile import specimen, write_font, write_svg
 
     positive(candidates=candidates)
-    path = studio.directory / "letters.ttf" if out is None else Path(str(out))
-    if path.suffix != ".ttf":
+    path = studio.directory / "letters.ttf" if out is None else Path(str(out)).expanduser()
+    if path.suffix.lower() != ".ttf":
         raise ValueError(f"out={out} must be a TrueType font's name, such as out=mine.ttf")
     styles, images = studio.alphabets(candidates, truncation)
     right, sure, rows = _read(studio, images)
     best = int(sure.sum(1).argmax())
     pictures = images[best, :, 0].float() / 255
     code = f"{studio.title}; code {best} of {candidates}, seed {studio.seed}"
-    report = write_font(pictures, path, family, "1.0", code)
+    report = write_font(pictures, path, str(family), "1.0", code)
     write_svg(pictures, path.with_suffix(".svg"))
     save_picture(path.with_name(f"{path.stem}_specimen.png"), specimen(path))
-    sheet(studio.directory / "alphabet.png", family, [rows[best]], studio.title)
+    sheet(studio.directory / "alphabet.png", str(family), [rows[best]], studio.title)
     write_arrays(studio.directory / "alphabet.npz", styles=styles[best][None].numpy(),
                  images=images[best, None, :, 0].numpy())  # fmt: skip
-    columns = (LETTERS, right[best].tolist(), sure[best].tolist(), report.fidelity.values())
+    written = _written(studio, path)
+    columns = (LETTERS, right[best].tolist(), written.tolist(), sure[best].tolist(),
+               report.fidelity.values())  # fmt: skip
     studio.table("letters", [
-        {"letter": name, "right": read, "confidence": p, "iou": near.original,
-         "iou_of_upsampled": near.upsampled}
-        for name, read, p, near in zip(*columns, strict=True)
+        {"letter": name, "right": read, "right_as_written": again, "confidence": p,
+         "iou": near.original, "iou_of_upsampled": near.upsampled}
+        for name, read, again, p, near in zip(*columns, strict=True)
     ])  # fmt: skip
     least = report.fidelity[report.worst].original
     final = {
         "alphabet/right": float(right[best].double().mean()),
         "alphabet/confidence": float(sure[best].double().mean()),
+        "font/right": float(written.double().mean()),
         "font/iou": report.mean,
         "font/iou_least": least,
     }
     said = (
-        f"{int(right[best].sum())} of 26 letters are read right; the IoU of outlines and glyphs is "
+        f"{int(right[best].sum())} of 26 letters are read right, {int(written.sum())} as the font "
+        f"draws them; the IoU of outlines and glyphs is "
         f"{report.mean:.3f} ({report.worst} least, {least:.3f}); {path}, the most legible of "
         f"{candidates} style codes"
     )
     return Outcome(candidates * 26, final, said)
+
+
+def _written(studio: Studio, path: Path) -> Tensor:
+    """Whether the judge reads each letter right as the font draws it, shape (26,)."""
+    try:
+        drawn = draw_alphabet(ImageFont.truetype(str(path), 64), studio.data.size)
+    except NoAlphabetError:
+        return torch.zeros(len(LETTERS), dtype=torch.bool)
+    return _read(studio, torch.from_numpy(drawn)[None, :, None])[0][0]
 
 
 def _read(studio: Studio, images: Tensor) -> tuple[Tensor, Tensor, list[Row]]:

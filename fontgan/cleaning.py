@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from fontgan import LETTERS
 from fontgan.provenance import Face, Rejection
 from fontgan.rendering import find_fonts, render_all
-from fontgan.typefaces import Typefaces, by_name
+from fontgan.typefaces import LARGEST, Typefaces, by_name
 
-VERSION = 1  # of drawing and cleaning: a cache of another version is not used
+VERSION = 2  # of drawing and cleaning: a cache of another version is not used
 DUPLICATE = 0.01  # relative squared distance below which two alphabets are one
 LINK = 0.02  # ... below which they are of one group
 LEGIBLE = 0.6  # share of a face's letters that its neighbours must read; Greek on Latin reaches .54
@@ -90,18 +90,28 @@ def _pooled(alphabets: NDArray[np.uint8]) -> NDArray[np.float32]:
     return flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
 
 
-_STYLE_WORDS = re.compile(
-    r"\b(regular|roman|book|normal|medium|bold|semi|demi|extra|ultra|light|thin|hairline|heavy|black"
-    r"|italic|ital|oblique|slanted|condensed|cond|narrow|expanded|extended|wide|compressed|display"
-    r"|caption|text|small|caps|sc|nl|std|pro|beta|\d+|[ivx]+)\b"
+_CUTS = (
+    "regular|medium|bold|light|thin|hairline|heavy|black|italic|oblique|slanted|condensed|narrow"
+    "|expanded|extended|wide|compressed"
 )
+_STYLE_WORDS = re.compile(
+    rf"\b((?:semi|demi|extra|ultra)?(?:{_CUTS})|roman|book|normal|semi|demi|extra|ultra|ital|cond"
+    r"|display|caption|text|small|caps|sc|nl|std|pro|beta|\d+|[ivx]+)\b"
+)
+# FooLight is Foo Light; that Foo is DejaVu does not matter.
+_JOINED = re.compile(rf"(?<=[a-z0-9])(?=(?:Semi|Demi|Extra|Ultra|{_CUTS.title()})(?![a-z]))")
 
 
 def family_key(family: str) -> str:
-    """A family's name without accents, digits, case and words of style: what its cuts share."""
-    plain = unicodedata.normalize("NFKD", family).encode("ascii", "ignore").decode().lower()
+    """A family's name without accents, digits, case and words of style: what its cuts share.
+
+    Names of other scripts stay as they are but for case: there are no words of style to take out.
+    """
+    spaced = _JOINED.sub(" ", unicodedata.normalize("NFKD", family))
+    plain = spaced.encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z]+", " ", plain)
-    return " ".join(_STYLE_WORDS.sub(" ", plain).split()) or plain.strip() or "unnamed"
+    named = " ".join(_STYLE_WORDS.sub(" ", plain).split()) or plain.strip()
+    return named or " ".join(spaced.casefold().split()) or "unnamed"
 
 
 def grouped(alphabets: NDArray[np.uint8], families: Sequence[str]) -> list[str]:
@@ -141,7 +151,8 @@ def cleaned(
     Raises:
         ValueError: nothing is left.
     """
-    ordered = sorted(faces, key=by_name)
+    # By the pictures too, where all names are the same: in whatever order folders were given.
+    ordered = sorted(faces, key=lambda entry: (*by_name(entry), entry[1].tobytes()))
     rejections: list[Rejection] = []
     if ordered:
         records, alphabets = [f for f, _ in ordered], quantised(np.stack([g for _, g in ordered]))
@@ -192,14 +203,18 @@ def build(
 
     Args:
         folders: searched for font files, at any depth.
-        size: side of a glyph in pixels, at least 8.
+        size: side of a glyph in pixels, 8 to 315: a file holds no larger ones.
         reference: see `cleaned`.
         progress: show a progress bar.
 
     Raises:
         FileNotFoundError: a folder that is not there, or no font file in any of them.
-        ValueError: no face is left after cleaning.
+        ValueError: no face is left after cleaning, or another size.
     """
+    if size > LARGEST:
+        raise ValueError(
+            f"glyphs of {size} pixels cannot be stored; size must be at most {LARGEST}"
+        )
     rendered, rejections = render_all(find_fonts(folders), size, progress)
     try:
         typefaces, more = cleaned(rendered, reference)

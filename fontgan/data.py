@@ -5,6 +5,7 @@ batches, so that runs on small and large data compare.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -197,7 +198,7 @@ class FontFolders(GlyphData):
     Rendered once, then cached under a digest of the files' contents; a damaged cache is rebuilt.
 
     Args:
-        dirs: folders of fonts.
+        dirs: folders of fonts, or one folder; `~` is the home.
         **arguments: see `GlyphData`.
 
     Raises:
@@ -205,17 +206,20 @@ class FontFolders(GlyphData):
         ValueError: no usable face, or fewer than three unrelated families.
     """
 
-    def __init__(self, dirs: Sequence[str], **arguments: Any) -> None:
+    def __init__(self, dirs: Sequence[str] | str, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.dirs = [Path(folder) for folder in dirs]
+        folders = [dirs] if isinstance(dirs, str) else dirs
+        self.dirs = [Path(folder).expanduser() for folder in folders]
         self.typefaces = self._cached()
         self.typefaces.split("train")  # too few groups are an error now, not after an epoch
 
     def _cached(self) -> Typefaces:
         digest = hashlib.sha256(f"{self.size} {cleaning.VERSION}".encode())
-        for file in find_fonts(self.dirs):
-            digest.update(file.name.encode())
-            digest.update(hashlib.sha256(file.path.read_bytes()).digest())
+        for name, content in sorted(  # whatever the order of the folders
+            (os.fsencode(file.name), hashlib.sha256(file.path.read_bytes()).digest())
+            for file in find_fonts(self.dirs)
+        ):
+            digest.update(name + content)
         path = self.cache / "typefaces" / f"{digest.hexdigest()[:16]}.npz"
         if path.is_file():
             try:

@@ -14,7 +14,6 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from typing import Any, cast
 import safetensors.torch
 import torch
 
+from callbacks.atomic import write_atomically
 from conf.finished import newest_checkpoint
 from fontgan.exported import LetterGenerator, Record, built, load_exported, of_network
 
@@ -208,11 +208,8 @@ def export(model: LetterGenerator, out: Path, formats: list[str], half: bool = F
         else FORMS[name][1](model)
         for name in formats
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():
-        partial = out / f".{name}.{os.getpid()}"
-        partial.write_bytes(content)
-        partial.replace(out / name)
+        write_atomically(out / name, content)
     return [out / name for name in written]
 
 

@@ -1,7 +1,6 @@
 """Digits and lower-case letters that do not look like a capital: the hardest pictures to refuse."""
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from callbacks.atomic import write_atomically
 from fontgan import LETTERS
 from fontgan.cleaning import quantised
 from fontgan.rendering import find_fonts, render_all
@@ -58,9 +58,7 @@ class NearLetters:
             characters=np.array(self.characters),
             groups=np.array(self.groups),
         )
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(buffer.getvalue())
-        partial.replace(path)
+        write_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path = BUILTIN) -> "NearLetters":

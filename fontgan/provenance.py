@@ -1,6 +1,7 @@
 """Where a face comes from: its record, its kind, and the licence that it came under."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -77,20 +78,66 @@ def licence_beside(folder: Path, root: Path) -> str:
 
 
 def short_licence(text: str) -> str:
-    """A short name for a licence text: the one Debian gives for `Files: *`, else a known phrase."""
+    """A short name for a licence text: the one Debian gives for `Files: *`, else a known phrase.
+
+    "unknown" where nothing is sure: a wrong licence is worse than none.
+    """
     stanza = re.search(r"^Files:\s*\*\s*$(?:\n.+)*?\nLicen[cs]e:[ \t]*(\S.*)", text, re.MULTILINE)
     if stanza:
         return stanza.group(1).strip()
-    for phrase, name in (
-        (r"SIL Open Font|OFL", "OFL-1.1"),
-        (r"Apache License|apache\.org", "Apache-2.0"),
-        (r"GUST Font|GFL", "GUST-Font-License"),
-        (r"Bitstream", "Bitstream-Vera"),
-        (r"public domain", "public-domain"),
-        (r"GPL-3|version 3", "GPL-3+"),
-        (r"GPL-2|General Public", "GPL-2+"),
-        (r"MIT|Permission is hereby granted, free", "MIT"),
-    ):
-        if re.search(phrase, text, re.IGNORECASE):
-            return name
+    plain = " ".join(text.split())
+    for phrase, name in _LICENCES:
+        found = re.search(phrase, plain, re.IGNORECASE)
+        if found:
+            return found.expand(name) if isinstance(name, str) else name(found, plain)
     return "unknown"
+
+
+def _creative_commons(found: re.Match[str], plain: str) -> str:
+    terms = found.group(0).lower()
+    marks = (("NC", r"nc\b|non-?commercial"), ("ND", r"nd\b|noderiv"), ("SA", r"sa\b|share-?alike"))
+    parts = [mark for mark, word in marks if re.search(word, terms)]
+    return "-".join(["CC-BY", *parts])
+
+
+def _gnu(found: re.Match[str], plain: str) -> str:
+    kind = (found.group("kind") or found.group("letter") or "").lower()
+    name = {"": "GPL", "a": "AGPL", "affero": "AGPL"}.get(kind, "LGPL")
+    version = re.search(r"GPL[- /]?v?(\d(?:\.\d)?)|\bversion (\d(?:\.\d)?)", plain, re.IGNORECASE)
+    if not version:
+        return name
+    later = re.search(r"any later version|GPL[- ]?v?\d(\.\d)?\+", plain, re.IGNORECASE)
+    return f"{name}-{version.group(1) or version.group(2)}{'+' if later else ''}"
+
+
+# In this order: what quotes another licence comes before that one.
+_LICENCES: tuple[tuple[str, str | Callable[[re.Match[str], str], str]], ...] = (
+    (r"\bSIL Open Font Licen[cs]e|\bOFL\b", "OFL-1.1"),
+    (r"\bUbuntu Font Licen[cs]e", "UFL-1.0"),
+    (r"\bGUST Font Licen[cs]e|\bGFL\b", "GUST-Font-License"),
+    (r"\bBitstream Vera\b", "Bitstream-Vera"),
+    (r"\bApache Licen[cs]e,? (?:Version )?2\b|apache\.org/licenses/LICENSE-2", "Apache-2.0"),
+    (r"\bMozilla Public Licen[cs]e\b", "MPL"),
+    (r"\bGNU Free Documentation Licen[cs]e\b", "GFDL"),
+    (r"\bCC0\b|publicdomain/zero", "CC0-1.0"),
+    (
+        r"\bCC[- ]BY(?:[- ](?:NC|ND|SA))*\b|creativecommons\.org/licenses/by[-a-z]*"
+        r"|\bCreative Commons Attribution"
+        r"(?:[- ](?:Non-?Commercial|No-?Deriv(?:ative)?s|Share-?Alike))*",
+        _creative_commons,
+    ),
+    (
+        r"\b(?:GNU )?(?:(?P<kind>Lesser|Library|Affero) )?General Public Licen[cs]e"
+        r"|\b(?P<letter>[AL]?)GPL(?:v?\d|\b)",
+        _gnu,
+    ),
+    (r"\bRedistribution and use in source and binary forms\b", "BSD"),
+    (r"\bMIT Licen[cs]e\b|\bPermission is hereby granted, free of charge\b", "MIT"),
+    (r"\bnon-?commercial\b|\b(?:for|free for) personal use\b", "non-commercial"),
+    (
+        r"^\W*public domain\b"
+        r"|\b(?:is|are|been|placed|put|released|dedicated)\b"
+        r"(?:(?!\bnot\b|\bnever\b)[^.]){0,60}\bpublic domain\b",
+        "public-domain",
+    ),
+)

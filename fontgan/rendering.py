@@ -41,16 +41,18 @@ class NoAlphabetError(ValueError):
 
 
 def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
-    """All font files below the folders, sorted, each real file once.
+    """All font files below the folders, sorted, each real file once; links are followed.
 
     Raises:
         FileNotFoundError: a folder that does not exist, or not one font file in all of them.
     """
     found: dict[Path, FontFile] = {}
     for folder in map(Path, folders):
+        if folder.is_file():
+            raise FileNotFoundError(f"{folder} is a file; give the folder that it lies in")
         if not folder.is_dir():
             raise FileNotFoundError(f"no such folder of fonts: {folder}")
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(_below(folder)):
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 found.setdefault(path.resolve(), FontFile(path, folder))
     if not found:
@@ -60,6 +62,18 @@ def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
             "give other folders (data.dirs=[...], or --fonts)"
         )
     return sorted(found.values(), key=lambda f: f.name)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Files at any depth, each real folder once: links may go in circles."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
 
 
 def render_all(
@@ -137,7 +151,11 @@ def render_file(
 
 
 def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, NoAlphabetError) else f"unreadable: {_first_line(error)}"
+    if isinstance(error, NoAlphabetError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"unreadable: no table {error}"
+    return f"unreadable: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:
@@ -148,22 +166,28 @@ def _places(
     file: FontFile, font: TTFont, index: int, member: str, extra: str
 ) -> list[tuple[Face, list[float] | None, str]]:
     """The faces of one font: each with its place on the variable axes and the extra characters."""
-    known = font.getBestCmap() or {}
+    known = font.getBestCmap()
+    if known is None:
+        raise NoAlphabetError("no capitals: no Unicode table of characters")
     missing = [letter for letter in LETTERS if ord(letter) not in known]
     if missing:
         raise NoAlphabetError(f"no capitals: {len(missing)} of A-Z missing")
-    names = font["name"]
-    family = names.getDebugName(16) or names.getDebugName(1) or file.path.stem
-    style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
+
+    def named(*places: int) -> str:
+        found = (font["name"].getDebugName(place) for place in places if "name" in font)
+        return next(filter(None, found), "")
+
+    family = named(16, 1) or file.path.stem
+    style = named(17, 2) or "Regular"
     instances: list[tuple[str | None, list[float] | None]] = [(None, None)]
     if "fvar" in font:
         tags = [axis.axisTag for axis in font["fvar"].axes]
         instances = [
-            (names.getDebugName(i.subfamilyNameID) or style, [i.coordinates[t] for t in tags])
+            (named(i.subfamilyNameID) or style, [i.coordinates[t] for t in tags])
             for i in font["fvar"].instances
         ] or instances
     licence = licence_beside(file.path.parent, file.root)
-    licence = licence or short_licence(names.getDebugName(13) or names.getDebugName(14) or "")
+    licence = licence or short_licence(named(13, 14))
     package = file.path.relative_to(file.root).parts[0]
     return [
         (
@@ -171,7 +195,7 @@ def _places(
                 family=" ".join(family.split()),
                 style=" ".join((name or style).split()),
                 kind=kind_of(font, family),
-                package=package if package != file.path.name else file.root.name,
+                package=package if package != file.path.name else file.root.resolve().name,
                 licence=licence,
                 file=f"{member}#{name}" if name else member,
             ),
@@ -254,7 +278,7 @@ def _ink(
     """One character drawn large, in a frame wide enough for any crop, and the box of its ink."""
     left, top, right, bottom = pen.getbbox(character, anchor="ls")
     if right - left > 20 * _DRAWN or bottom - top > 20 * _DRAWN:
-        raise NoAlphabetError(f"{character} is twenty times its neighbours' height")
+        raise NoAlphabetError(f"a letter is twenty times its neighbours' height: {character}")
     pad = 4 * _DRAWN
     picture = Image.new("L", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad))
     ImageDraw.Draw(picture).text((pad - left, pad - top), character, 255, pen, anchor="ls")

@@ -16,8 +16,9 @@ def load(path: Path, size: int, ink: str = "auto") -> Tensor:
     """Read glyphs from an .npz file or from a folder of pictures.
 
     Args:
-        path: a file with an array `images`, (n, h, w), (n, 1, h, w) or (n, h, w, 3), bytes, floats
-            in [0, 1] or in [-1, 1]; or a folder, searched at any depth.
+        path: a file with an array `images`, (n, h, w), (n, 1 or 3, h, w) or (n, h, w, 1 or 3):
+            bytes, floats in [0, 1] or in [-1, 1], 0.05 more or less, or floats in [0, 255]; or a
+            folder, searched at any depth.
         size: side in pixels that glyphs are brought to.
         ink: "bright", "dark", or "auto": dark where the pictures' borders are bright on the whole.
 
@@ -50,18 +51,20 @@ def _folder(path: Path, size: int) -> NDArray[np.uint8]:
     for file in files:
         try:
             with Image.open(file) as picture:
-                glyphs.append(_glyph(_opaque(picture).convert("L"), size, str(file)))
+                glyphs.append(_glyph(_grey(picture), size, str(file)))
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{file} cannot be read as a picture: {error}") from error
     return np.stack(glyphs)
 
 
-def _opaque(picture: Image.Image) -> Image.Image:
-    """On white paper, where it is transparent: without its alpha all of it would be black."""
-    if not picture.has_transparency_data:
-        return picture
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+def _grey(picture: Image.Image) -> Image.Image:
+    """Eight bits of grey: sixteen are scaled (Pillow would clip), what is transparent is paper."""
+    if picture.mode.startswith("I"):
+        return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
+    if picture.has_transparency_data:  # without its alpha all of it would be black
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return picture.convert("L")
 
 
 def _array(path: Path, size: int) -> NDArray[np.uint8]:
@@ -76,12 +79,20 @@ def _array(path: Path, size: int) -> NDArray[np.uint8]:
         raise ValueError(f"{path} cannot be read as an .npz file of arrays: {error}") from error
     if images is None:
         raise ValueError(f"{path} has no array `images`; it holds {', '.join(names) or 'nothing'}")
-    if images.ndim == 4 and images.shape[1] == 1:
-        images = images[:, 0]
+    shape = images.shape
+    if images.dtype.kind not in "buif":
+        raise ValueError(f"{path}: `images` must hold numbers, not {images.dtype}")
+    if not images.size:
+        raise ValueError(f"{path}: `images` is empty, of shape {shape}")
     if images.ndim == 4 and images.shape[-1] in (1, 3):
-        images = images.mean(-1)
-    if images.ndim != 3 or not len(images):
-        raise ValueError(f"{path}: `images` must be (n, h, w), n of 1 or more, got {images.shape}")
+        images = images[..., 0] if images.shape[-1] == 1 else images.mean(-1)
+    elif images.ndim == 4 and images.shape[1] in (1, 3):
+        images = images[:, 0] if images.shape[1] == 1 else images.mean(1)
+    if images.ndim != 3:
+        raise ValueError(
+            f"{path}: `images` must be (n, h, w), (n, 1 or 3, h, w) or (n, h, w, 1 or 3), "
+            f"got {shape}"
+        )
     if np.issubdtype(images.dtype, np.floating):
         images = _of_floats(images, path)
     elif images.min() < 0 or images.max() > 255:
@@ -95,15 +106,25 @@ def _array(path: Path, size: int) -> NDArray[np.uint8]:
 
 
 def _of_floats(images: NDArray[np.floating], path: Path) -> NDArray[np.floating]:
-    """Floats in [0, 1], [-1, 1] or [0, 255], told apart by their range, as numbers in [0, 255]."""
+    """Floats in [0, 1], [-1, 1] or [0, 255], told apart by their range, as numbers in [0, 255].
+
+    A network may overshoot a little, and a resized picture rings: 0.05 more or less are clipped.
+    """
     if not np.isfinite(images).all():
         raise ValueError(f"{path}: `images` holds values that are no numbers")
     low, high = float(images.min()), float(images.max())
-    if low < -1.001 or high > 255.5 or (low < 0 and high > 1.001):
-        raise ValueError(f"{path}: floats must lie in [0, 1] or [-1, 1], found [{low}, {high}]")
-    if high > 1.001:
-        return images.round()
-    return ((images + 1) / 2 * 255 if low < 0 else images * 255).round().clip(0, 255)
+    if low >= -0.05 and high <= 1.05:
+        scaled = images * 255
+    elif low >= -1.05 and high <= 1.05:
+        scaled = (images + 1) / 2 * 255
+    elif low >= -0.5 and 2 <= high <= 255.5:
+        scaled = images
+    else:
+        raise ValueError(
+            f"{path}: floats must lie in [0, 1], [-1, 1] or [0, 255], found [{low:g}, {high:g}]; "
+            "clip them to what they mean"
+        )
+    return scaled.round().clip(0, 255)
 
 
 def _glyph(picture: Image.Image, size: int, name: str) -> NDArray[np.uint8]:

@@ -12,7 +12,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from callbacks.atomic import write_atomically
 from fontgan import LETTERS
 from fontgan.provenance import Face
 
@@ -28,7 +28,8 @@ SPLITS = {"train": 0.70, "validate": 0.15, "test": 0.15}
 BUILTIN = Path(__file__).parent / "assets" / "typefaces.npz"
 
 _SALT = "2"  # of the split; a new one draws new held-out groups, once the old ones were looked at
-_COLUMNS = 2  # alphabets side by side in the stored sheet: WebP allows 16,383 rows
+_COLUMNS = 2  # alphabets side by side in the stored sheet
+LARGEST = 16_383 // (_COLUMNS * len(LETTERS))  # side of a glyph: WebP allows 16,383 columns
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,7 @@ class Typefaces:
         np.savez_compressed(
             buffer, records=np.frombuffer(records.encode(), dtype=np.uint8), **arrays
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(buffer.getvalue())
-        partial.replace(path)
+        write_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "Typefaces":
@@ -161,23 +159,17 @@ class Typefaces:
             ) from error
         return cls(np.ascontiguousarray(glyphs), faces, records["groups"])
 
-    def attribution(self, path: Path) -> None:
-        """Write a CSV of family, face, kind, group, package and licence, one line a face."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["family", "face", "kind", "group", "package", "licence", "file"])
-            for face, group in zip(self.faces, self.groups, strict=True):
-                table.writerow(
-                    [
-                        face.family,
-                        face.style,
-                        face.kind,
-                        group,
-                        face.package,
-                        face.licence,
-                        face.file,
-                    ]
-                )
+    def attribution(self) -> bytes:
+        """A CSV of family, face, kind, group, package, licence and file, one line a face.
+
+        Bytes of file names that are no UTF-8 are escaped.
+        """
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["family", "face", "kind", "group", "package", "licence", "file"])
+        for f, group in zip(self.faces, self.groups, strict=True):
+            table.writerow([f.family, f.style, f.kind, group, f.package, f.licence, f.file])
+        return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def by_name(entry: tuple[Face, object]) -> tuple[str, str, str]:

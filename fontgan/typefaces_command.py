@@ -1,6 +1,7 @@
 """The command behind `python -m fontgan.typefaces`."""
 
 import argparse
+import io
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from callbacks.atomic import write_atomically
 from fontgan.cleaning import build
 from fontgan.near_letters import collect
 from fontgan.typefaces import BUILTIN, SPLITS, Typefaces, contact_sheet
@@ -52,15 +54,25 @@ def _build(options: argparse.Namespace) -> None:
     reference = Typefaces.load(BUILTIN).glyphs if options.reference == "builtin" else None
     typefaces, rejections = build(options.fonts, options.size, reference, progress=True)
     typefaces.split("train")  # a set too small to split is an error before anything is written
-    typefaces.save(options.out)
+    near = collect(options.fonts, typefaces) if options.near else None
+    sheet = io.BytesIO()
+    contact_sheet(typefaces).save(sheet, "PNG")
+    lines = (f"{_one_field(r.file)}\t{_one_field(r.reason)}\n" for r in rejections)
     stem = options.out.name.removesuffix(".npz")
-    typefaces.attribution(options.out.with_name(f"{stem}.csv"))
-    dropped = "".join(f"{r.file}\t{r.reason}\n" for r in rejections)
-    options.out.with_name(f"{stem}.dropped.tsv").write_text(dropped, encoding="utf-8")
-    contact_sheet(typefaces).save(options.out.with_name(f"{stem}.png"))
-    if options.near:
-        collect(options.fonts, typefaces).save(options.near)
+    for name, content in (
+        (f"{stem}.csv", typefaces.attribution()),
+        (f"{stem}.dropped.tsv", "".join(lines).encode("utf-8", "backslashreplace")),
+        (f"{stem}.png", sheet.getvalue()),
+    ):
+        write_atomically(options.out.with_name(name), content)
+    if near:
+        near.save(options.near)
+    typefaces.save(options.out)
     _report(typefaces, [r.reason for r in rejections], options.out)
+
+
+def _one_field(text: str) -> str:
+    return text.translate({ord(c): repr(c)[1:-1] for c in "\t\n\r\\"})
 
 
 def _report(typefaces: Typefaces, reasons: list[str], out: Path) -> None:

@@ -60,6 +60,14 @@ def build_font(
         usWinDescent=-descent,
         sCapHeight=cap,
         sxHeight=cap,  # lower case shows capitals
+        yStrikeoutPosition=round(cap / 2),
+        yStrikeoutSize=round(0.05 * units),
+        ySubscriptXSize=round(0.65 * units),
+        ySubscriptYSize=round(0.6 * units),
+        ySubscriptYOffset=round(0.075 * units),
+        ySuperscriptXSize=round(0.65 * units),
+        ySuperscriptYSize=round(0.6 * units),
+        ySuperscriptYOffset=round(0.35 * units),
         usWeightClass=400,
         fsType=0,  # nothing is forbidden here; the licence is the user's
         fsSelection=0b1100_0000,  # regular, and the typographic heights are meant

@@ -1,7 +1,6 @@
 """An alphabet's pictures to the file of a font, or of an SVG."""
 
 import io
-import os
 import re
 import statistics
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from callbacks.atomic import write_atomically
 from fontgan import LETTERS
 from fontgan.fontfile.setting import ALPHABET, typeset
 from fontgan.fontfile.tables import build_font
@@ -87,7 +87,7 @@ def write_font(
     font = build_font(glyphs, family, version, description, units_per_em)
     file = io.BytesIO()
     font.save(file)
-    _write(path, file.getvalue())
+    write_atomically(path, file.getvalue())
     return FontReport(path, scores)
 
 
@@ -115,7 +115,7 @@ def write_svg(images: "NDArray | Tensor", path: Path) -> None:
     width = max(sum(glyphs[letter].advance for letter in line) for line in ALPHABET)
     box = f"-100 {100 - _LINE} {width + 200} {2 * _LINE + 100}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}"><title>A to Z</title>'
-    _write(path, "\n".join([head, *paths, "</svg>\n"]).encode())
+    write_atomically(path, "\n".join([head, *paths, "</svg>\n"]))
 
 
 def _pictures(images: "NDArray | Tensor") -> Array:
@@ -145,14 +145,3 @@ def _outline(ink: bytes, shape: tuple[int, int]) -> tuple[Outline, Fidelity]:
     glyph = np.frombuffer(ink).reshape(shape)
     outline = trace(glyph)
     return outline, fidelity(outline, glyph)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

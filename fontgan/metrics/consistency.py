@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Generator, Tensor, nn
 
+from callbacks.atomic import write_atomically
 from fontgan import LETTERS
 from fontgan.metrics.features import refuse_nan
 
@@ -210,8 +211,5 @@ def style_probe(data: "GlyphData", steps: int = 800) -> StyleProbe:
         except (SafetensorError, RuntimeError, ValueError):
             path.unlink()  # damaged: another is trained
     probe = train_probe(alphabets(data.reference("train")), steps)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(safetensors.torch.save(probe.state_dict()))
-    partial.replace(path)
+    write_atomically(path, safetensors.torch.save(probe.state_dict()))
     return probe

@@ -193,6 +193,8 @@ def test_folders_are_split_by_file_and_a_cache_is_rebuilt_when_damaged(tmp_path)
     assert len(stored) == 3
     stored[0].write_bytes(b"half")
     assert MidiFolders(**arguments).fingerprint == first.fingerprint
+    one = {**arguments, "dirs": str(tmp_path / "midi")}  # a folder is as good as a list of one
+    assert MidiFolders(**one).fingerprint == first.fingerprint
     assert Bars.load(stored[0]) is not None
     note = next((tmp_path / "cache" / "grooves").glob("*.txt")).read_text()
     assert "notes.mid" in note

@@ -120,7 +120,12 @@ def test_groups_are_chains_of_links():
         ("Computer Modern 10", "computer modern"),
         ("Café-Noir SC", "cafe noir"),
         ("Bold", "bold"),
-        ("源ノ角", "unnamed"),
+        ("FooExtraLight", "foo"),
+        ("Foo SemiBold", "foo"),
+        ("BlackAdder", "blackadder"),
+        ("源ノ角", "源ノ角"),
+        ("東風", "東風"),
+        ("", "unnamed"),
     ],
 )
 def test_family_key(family: str, key: str):

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from fontTools.ttLib import TTFont
 from lightning import LightningModule, Trainer
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -328,6 +329,41 @@ def test_other_contents_have_another_cache(fonts: Path, tmp_path: Path):
     (fonts / "notes.txt").write_text("no font, no matter")
     assert FontFolders([str(fonts)], cache=str(tmp_path)).fingerprint == first.fingerprint
     assert len(cached(tmp_path)) == 2
+
+
+def test_one_folder_needs_no_list_and_home_has_a_short_name(
+    fonts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cache = str(tmp_path / "cache")
+    expected = FontFolders([str(fonts)], cache=cache).fingerprint
+    assert FontFolders(str(fonts), cache=cache).fingerprint == expected
+    monkeypatch.setenv("HOME", str(fonts.parent))
+    assert FontFolders("~/fonts", cache=cache).fingerprint == expected
+
+
+def test_the_order_of_folders_is_no_matter(fonts: Path, tmp_path: Path):
+    """Even where the names of file, family and style are the same."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder, source in ((fonts, "cmr10.ttf"), (other, "cmtt10.ttf")):
+        with TTFont(REAL / source) as font:
+            for record in font["name"].names:
+                record.string = "Same"
+            font.save(folder / "cmr10.ttf")
+    folders = [str(fonts), str(other)]
+    first = FontFolders(folders, cache=str(tmp_path / "a"))
+    again = FontFolders(folders[::-1], cache=str(tmp_path / "b"))
+    assert [f.family for f in first.typefaces.faces].count("Same") == 2
+    assert first.fingerprint == again.fingerprint
+    assert [p.name for p in cached(tmp_path / "a")] == [p.name for p in cached(tmp_path / "b")]
+
+
+def test_names_that_are_no_text_are_names(fonts: Path, tmp_path: Path):
+    (fonts / "cmr10.ttf").rename(os.fsdecode(os.fsencode(fonts) + b"/caf\xe9.ttf"))
+    data = FontFolders([str(fonts)], cache=str(tmp_path / "cache"))
+    assert next(os.fsencode(face.file) for face in data.typefaces.faces) == b"caf\xe9.ttf"
+    again = FontFolders([str(fonts)], cache=str(tmp_path / "cache"))
+    assert again.typefaces.faces == data.typefaces.faces
 
 
 def test_folders_that_cannot_be_used_are_named(fonts: Path, tmp_path: Path):

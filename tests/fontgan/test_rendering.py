@@ -412,6 +412,28 @@ def test_a_font_without_capitals_is_refused():
     assert refused(REAL / "STIXSizOneSymReg.ttf") == "no capitals: 26 of A-Z missing"
 
 
+def test_a_font_that_lacks_a_table_says_which(tmp_path: Path):
+    path = tmp_path / "a.ttf"
+    path.write_bytes((REAL / "cmss10.ttf").read_bytes().replace(b"maxp", b"maxq", 1))
+    assert refused(path) == "unreadable: no table 'maxp'"
+    edited("cmss10.ttf", path, lambda f: [setattr(t, "platformID", 1) for t in f["cmap"].tables])
+    assert refused(path) == "no capitals: no Unicode table of characters"
+
+
+def test_a_font_without_names_is_called_after_its_file(tmp_path: Path):
+    path = edited("cmss10.ttf", tmp_path / "mine.ttf", lambda font: font.__delitem__("name"))
+    [(face, alphabet)], _ = render_file(FontFile(path, tmp_path), 28)
+    assert (face.family, face.style, face.licence) == ("mine", "Regular", "unknown")
+    assert np.array_equal(alphabet, drawn(REAL / "cmss10.ttf"))
+
+
+def edited(source: str, path: Path, change: Callable[[TTFont], object]) -> Path:
+    with TTFont(REAL / source) as font:
+        change(font)
+        font.save(path)
+    return path
+
+
 def test_bad_fonts_leave_the_good_ones_of_the_folder(tmp_path: Path):
     shutil.copy(REAL / "cmss10.ttf", tmp_path / "good.ttf")
     shutil.copy(REAL / "STIXSizOneSymReg.ttf", tmp_path / "symbols.ttf")
@@ -433,6 +455,8 @@ def test_an_empty_or_a_missing_folder_is_named(tmp_path: Path):
         find_fonts([tmp_path])
     with pytest.raises(FileNotFoundError, match="nowhere"):
         find_fonts([REAL, tmp_path / "nowhere"])
+    with pytest.raises(FileNotFoundError, match=r"cmr10\.ttf is a file; give the folder"):
+        find_fonts([REAL / "cmr10.ttf"])
     with pytest.raises(FileNotFoundError, match="empty list"):
         find_fonts([])
 
@@ -449,6 +473,15 @@ def test_each_real_file_is_found_once_in_sorted_order(tmp_path: Path):
         "deep/gamma.ttc",
         "link.ttf",
     ]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.ttf").write_text("a")
+    (tmp_path / "searched").mkdir()
+    (tmp_path / "searched" / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "round").symlink_to(tmp_path / "searched")
+    assert [file.name for file in find_fonts([tmp_path / "searched"])] == ["linked/a.ttf"]
 
 
 def test_a_face_says_where_it_comes_from(tmp_path: Path):

@@ -26,6 +26,7 @@ from fontgan.interpolation import compared
 from fontgan.metrics.consistency import alphabets, style_probe
 from fontgan.metrics.memory import nearest_distances
 from fontgan.networks import Generator
+from fontgan.rendering import FontFile, render_file
 from fontgan.sample import USES, arguments
 from fontgan.sampling import MODES, alphabet, font, grid, interpolate, letter, nearest_glyphs, run
 from fontgan.sheets import REFUSED, Row, in_rows, sheet
@@ -205,6 +206,11 @@ def test_alphabets_stand_between_floor_and_ceiling(studio: Studio):
 def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
     named = studio.directory / "mine.ttf"  # a path of one's own, or a name in the working directory
     outcome = font(studio, out=str(named), family="Mine", candidates=6)
+    # The written file itself, drawn by FreeType as training faces are, and judged.
+    [(_, drawn)], _ = render_file(FontFile(named, named.parent), 28)
+    again = studio.judge.read(torch.from_numpy(drawn)[:, None]).letter == torch.arange(26)
+    assert outcome.final["font/right"] == pytest.approx(float(again.double().mean()), abs=1e-12)
+    assert f"{int(again.sum())} as the font draws them" in outcome.said and again.sum() > 20
     assert outcome.said.endswith(f"; {named}, the most legible of 6 style codes")
     made = {file.name for file in studio.directory.iterdir()}
     assert made == {"mine.ttf", "mine.svg", "mine_specimen.png", "letters.csv", "alphabet.png",
@@ -215,6 +221,7 @@ def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
         assert "faces/real" in written["name"].getDebugName(10)
     rows = rows_of(studio.directory / "letters.csv")
     assert [row["letter"] for row in rows] == list(LETTERS)
+    assert [row["right_as_written"] == "True" for row in rows] == again.tolist()
     assert outcome.final["font/iou_least"] == pytest.approx(
         min(float(r["iou"]) for r in rows), abs=1e-5
     )
@@ -226,6 +233,10 @@ def test_a_font_is_made_of_the_most_legible_code(studio: Studio):
         sure.append(float(torch.where(right, reading.confidence, 0).mean()))
     assert outcome.final["alphabet/confidence"] == pytest.approx(max(sure), abs=1e-7)
     assert abs(sure[0] - sure[1]) > 1e-5
+    other = studio.directory / "other.TTF"
+    font(studio, out=str(other), family=42)  # pyright: ignore  as a command line has it
+    with TTFont(other) as written:
+        assert written["name"].getBestFamilyName() == "42"
     with pytest.raises(ValueError, match=r"out=mine\.otf must be a TrueType font's name"):
         font(studio, out="mine.otf")
     for wrong in (0, 2.5, "abc"):

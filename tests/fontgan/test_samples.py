@@ -32,7 +32,11 @@ def test_dark_ink_on_paper_is_turned_over(glyphs, tmp_path: Path, ink: str):
     [
         lambda x: x[:, None],
         lambda x: np.repeat(x[..., None], 3, -1),
+        lambda x: np.repeat(x[:, None], 3, 1),
+        lambda x: x[..., None],
         lambda x: x / 255,
+        lambda x: x / 255 - 0.0005,  # a blur or a resize leaves such
+        lambda x: np.where(x > 250, 1.03, x / 255),
         lambda x: (x / 127.5 - 1).astype(np.float32),
         lambda x: x.astype(np.float64),
     ],
@@ -40,6 +44,11 @@ def test_dark_ink_on_paper_is_turned_over(glyphs, tmp_path: Path, ink: str):
 def test_arrays_of_any_usual_kind(glyphs, tmp_path: Path, change):
     np.savez(tmp_path / "a.npz", images=change(glyphs))
     assert torch.equal(load(tmp_path / "a.npz", 28)[:, 0], torch.from_numpy(glyphs))
+
+
+def test_sixteen_bits_a_pixel_are_the_same_picture(glyphs, tmp_path: Path):
+    Image.fromarray(glyphs[0].astype(np.uint16) * 257).save(tmp_path / "a.png")
+    assert torch.equal(load(tmp_path, 28)[0, 0], torch.from_numpy(glyphs[0]))
 
 
 def test_ink_on_nothing_is_ink_on_paper(glyphs, tmp_path: Path):
@@ -77,6 +86,12 @@ def test_pictures_of_another_size_are_brought_to_the_judges(glyphs, tmp_path: Pa
         (lambda p: _save(p, images=np.zeros((3, 4, 6), np.uint8)), ValueError, "6 x 4; glyphs"),
         (lambda p: _save(p, images=np.full((3, 4, 4), np.nan)), ValueError, "no numbers"),
         (lambda p: _save(p, images=np.full((3, 4, 4), 900.0)), ValueError, "must lie in"),
+        (lambda p: _save(p, images=np.full((3, 4, 4), 1.3)), ValueError, r"found \[1\.3, 1\.3\]"),
+        (lambda p: _save(p, images=np.linspace(-1, 2, 48).reshape(3, 4, 4)), ValueError, "lie in"),
+        (lambda p: _save(p, images=np.zeros((3, 0, 0))), ValueError, r"empty, of shape \(3, 0, 0"),
+        (lambda p: _save(p, images=np.zeros((3, 4, 4, 4))), ValueError, r"got \(3, 4, 4, 4\)"),
+        (lambda p: _save(p, images=np.zeros((3, 4, 4), complex)), ValueError, "not complex128"),
+        (lambda p: _save(p, images=np.array([[["a"]]])), ValueError, "must hold numbers"),
         (lambda p: _save(p, images=np.full((3, 4, 4), 900)), ValueError, "must lie in"),
         (lambda p: _save(p, images=np.full((3, 4, 4), -9)), ValueError, "must lie in"),
     ],

@@ -332,11 +332,20 @@ def test_names_with_dots_keep_their_dots(tmp_path: Path):
     fonts.mkdir()
     for name in ("cmr10.ttf", "cmss10.ttf", "DejaVuSans.ttf"):
         shutil.copy(REAL / name, fonts)
+    # Bytes that are no UTF-8, a tab and a line's end: escaped, a line of two fields for each.
+    (fonts / "cmr10.ttf").rename(os.fsdecode(os.fsencode(fonts) + b"/caf\xe9.ttf"))
+    for name in (b"caf\xe9 no.ttf", b"a\tb\nc.ttf"):
+        Path(os.fsdecode(os.fsencode(fonts) + b"/" + name)).write_text("no font")
     out = tmp_path / "set.v1.npz"
     done = command("build", "--fonts", fonts, "--out", out, "--reference", "none")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in tmp_path.iterdir()} - {"fonts"}
     assert names == {"set.v1.npz", "set.v1.csv", "set.v1.png", "set.v1.dropped.tsv"}
+    assert "caf\\udce9.ttf" in (tmp_path / "set.v1.csv").read_text("utf-8")
+    lines = (tmp_path / "set.v1.dropped.tsv").read_text("utf-8").splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["a\\tb\\nc.ttf", "caf\\udce9 no.ttf"]
+    done = command("build", "--fonts", fonts, "--out", out, "--size", "316")
+    assert done.returncode != 0 and "size must be at most 315" in done.stderr
 
 
 def test_a_set_too_small_to_split_leaves_earlier_results(tmp_path: Path):
