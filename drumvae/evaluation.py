@@ -116,6 +116,12 @@ def run(cfg: DictConfig) -> None:
         bars, tempos = samples.load(of, data.kit, data.steps)
     else:
         of = Path(cfg.ckpt_path) if cfg.ckpt_path else newest_run("drumvae", "vae")
+        if str(of) == "shipped" or of.suffix == ".safetensors":
+            raise ValueError(
+                f"{of} is a model without its run, whose likelihood and latents are not measured; "
+                f"python -m drumvae.generate mode=measure ckpt_path={of} data=CHOICE measures "
+                "what it makes"
+            )
         trained, module = restored(of)
         if trained.module != "vae":
             raise ValueError(

@@ -9,7 +9,6 @@
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from callbacks.atomic import write_atomically
 from conf.checkpoints import restored
 from drumvae.bars import Bars
 from drumvae.grooves import GMD_KIT, Groove, Kit
@@ -165,10 +165,7 @@ def save_humanizer(humanizer: Humanizer, path: Path) -> None:
         name: weight.half().contiguous().cpu()
         for name, weight in humanizer.averaged.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(save(weights, {"sizes": json.dumps(humanizer.sizes)}))
-    partial.replace(path)
+    write_atomically(path, save(weights, {"sizes": json.dumps(humanizer.sizes)}))
 
 
 def load_humanizer(path: Path) -> Humanizer:

@@ -32,7 +32,7 @@ MEANINGS = {
     "memory/nearest": Meaning("distance of samples to the nearest training glyph"),
     "memory/real": Meaning("distance of unseen real glyphs to it"),
     "memory/closer": Meaning("chance to be nearer to it than an unseen glyph is", "less"),
-    "memory/error": Meaning("its largest standard error"),
+    "memory/error": Meaning("a bound on its standard error"),
     "collapse/health": Meaning("the weakest of the shares that make the verdict", "more"),
     "collapse/health_": Meaning("end of its 95 % interval"),
     "loss/": Meaning("mean over the epoch"),

@@ -1,15 +1,15 @@
 """A model with its styles as one file, without a run around it: safetensors, no code in it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
+from callbacks.atomic import write_atomically
 from drumvae.creative.mixtures import Mixture
 from drumvae.creative.styles import Styles
 from drumvae.creative.trained import Trained
@@ -45,13 +45,8 @@ def save(
     records = {
         "version": VERSION, "vae": config, "names": styles.names, "voices": styles.kit.voices,
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, partial, {"modekeeper": json.dumps(records)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # Not written by safetensors itself, which leaves half a file where it is stopped.
+    write_atomically(path, serialized(tensors, {"modekeeper": json.dumps(records)}))
 
 
 def load(path: Path) -> tuple[Trained, Styles]:

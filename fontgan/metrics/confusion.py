@@ -31,7 +31,8 @@ def confusion(truth: Tensor, read: Tensor, smoothing: float = 0.1) -> Tensor:
     Args:
         truth: 0-25, or -1 for junk, shape (n,).
         read: what the judge says, -1 where it refuses, shape (n,).
-        smoothing: added to every count: an error not seen may still happen.
+        smoothing: glyphs added to each class, in equal parts over its 27 readings: an error not
+            seen may still happen.
 
     Returns:
         Rows of probabilities, float64, shape (27, 27): truth by reading, junk last.

@@ -64,10 +64,10 @@ class _Known:
 class LetterMeasures:
     """Measures glyphs with a judge against a reference set of real ones.
 
-    What compares features (`neighbours/*`, `frechet/judge`) depends on the number of samples, so
-    generated and real glyphs come in equal numbers, each a random sample of what there is:
-    min(limit, drawn, reference). Only the Gaussian of the real ones is always fitted to all that
-    were read.
+    What compares features (`neighbours/*`, `frechet/judge`, `bins/*`, `kernel/judge`) depends on
+    the number of samples, so generated and real glyphs come in equal numbers, each a random sample
+    of what there is: min(limit, drawn, reference). Only the Gaussian and the bins of the real ones
+    are always fitted to all that were read.
 
     What is known about a reference set (its features, moments and balls) is computed once for each
     judge and kept for as long as the very same object is asked about.
@@ -132,7 +132,7 @@ class LetterMeasures:
             **self._compare(features, known),
         }
         if whole:
-            values |= self._diversity(images[chosen], reading, features, known)
+            values |= self._diversity(images[chosen], features, known)
         return values
 
     @torch.no_grad()
@@ -150,8 +150,8 @@ class LetterMeasures:
         Returns:
             `memory/nearest` and `memory/real`, median distances of samples and of unseen glyphs to
             their nearest training glyph, and `memory/closer`, the chance that a sample's distance
-            is smaller than that of an unseen glyph of the same letter, with `memory/error`, the
-            largest standard error that it can have.
+            is smaller than that of an unseen glyph of the same letter, with `memory/error`, a
+            bound on its standard error.
         """
         images = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         known = training.images.to(images.device).float() / 255
@@ -216,12 +216,10 @@ class LetterMeasures:
         cells = known.styles.cells(reading.features, reading.letter)
         return asdict(style_coverage(known.styles.counts, cells, len(reading.letter)))
 
-    def _diversity(
-        self, images: Tensor, reading: Reading, features: Tensor, known: _Known
-    ) -> dict[str, float]:
-        """Measures of how different samples are: bins of all, the rest of those compared."""
-        different = different_bins(known.bins.counts, known.bins.occupied(reading.features))
+    def _diversity(self, images: Tensor, features: Tensor, known: _Known) -> dict[str, float]:
+        """Measures of how different samples are, of those compared."""
         size = min(len(features), len(known.features))
+        different = different_bins(known.bins.counts, known.bins.occupied(features[:size]))
         pairs = support(images.cpu(), known.likeness)
         return {
             "bins/different": different.share,

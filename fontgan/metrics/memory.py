@@ -44,11 +44,13 @@ def nearest_distances(images: Tensor, training: Tensor, block: int = 500) -> Ten
 def closer_by_letter(
     distances: Tensor, letters: Tensor, others: Tensor, their_letters: Tensor
 ) -> tuple[float, float]:
-    r"""`closer` within each letter, averaged over samples, and the largest standard error of that.
+    r"""`closer` within each letter, averaged over samples, and a bound on the error of that.
 
-    A Mann-Whitney probability A of n and m values has at most the variance A (1 - A) / min(n, m)
-    (Birnbaum & Klose 1957); of letters with shares w of the samples the mean has
-    :math:`A (1 - A) \sum w^2 / \min(n, m)`.
+    A Mann-Whitney probability A of n and m values has at most the variance A (1 - A) / k, where
+    k = min(n, m) (Birnbaum & Klose 1957); the mean over letters with shares w of the samples has
+    at most :math:`\sum w^2 A (1 - A) / k`. For the unknown A of a letter stands (k A + 1) / (k + 2)
+    of the one found, which is never 0 or 1. Refused samples, compared with the glyphs of all
+    letters, are taken for independent of the others.
 
     Args:
         distances: of the samples, shape (n,).
@@ -67,9 +69,11 @@ def closer_by_letter(
         mine, alike = distances[letters == letter], others[their_letters == letter]
         beside = alike if len(alike) else others
         share = len(mine) / len(distances)
-        chance += share * closer(mine, beside)
-        variance += share**2 / min(len(mine), len(beside))
-    return chance, math.sqrt(max(0.0, chance * (1 - chance)) * variance)
+        found, fewer = closer(mine, beside), min(len(mine), len(beside))
+        chance += share * found
+        likely = (fewer * found + 1) / (fewer + 2)
+        variance += share**2 * likely * (1 - likely) / fewer
+    return chance, math.sqrt(variance)
 
 
 def closer(distances: Tensor, others: Tensor) -> float:

@@ -51,6 +51,15 @@ def composed() -> list[tuple[str, tuple[str, ...]]]:
     return sorted({(config, tuple(given)) for config, given in filter(None, found)})
 
 
+def test_a_sweep_says_that_it_is_one():
+    for page in PAGES:
+        for line in commands(page.read_text()):
+            found = overrides(line)
+            if found and "-m" not in line.split()[3:]:
+                parsed = OverridesParser.create().parse_overrides(found[1])
+                assert not any(o.is_sweep_override() for o in parsed), (page.name, line)
+
+
 def test_commands_are_found():
     assert len(composed()) > 50
     assert ("fontgan", ("+experiment=collapse",)) in composed()

@@ -5,16 +5,13 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
-from hydra.utils import instantiate
-from lightning import Trainer
-from omegaconf import OmegaConf
 
 from conf.checkpoints import newest_run
 from drumvae.drawn import Recipes
@@ -138,6 +135,7 @@ def test_a_checkpoint_is_measured_on_the_data_of_its_run(tmp_path: Path):
         ((), "no finished run of a vae under outputs/drumvae; train one with"),
         (("samples=none.npz",), "no samples at none.npz"),
         (("ckpt_path=a", "samples=b"), "name two things to measure"),
+        (("ckpt_path=shipped",), "python -m drumvae.generate mode=measure ckpt_path=shipped"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str):
@@ -147,21 +145,9 @@ def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said:
     assert len(ran.stderr.strip().splitlines()) == 1
 
 
-def ended(run: Path, *words: str) -> Path:
-    """A finished run of an untrained model, as it lies under outputs/."""
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("drumvae", [*words])
-    module = instantiate(config[config.module], _convert_="all")
-    (run / "checkpoints").mkdir(parents=True)
-    OmegaConf.save(config, run / "config.yaml")
-    trainer = Trainer(max_epochs=0, logger=False, enable_checkpointing=False, accelerator="cpu")
-    trainer.strategy.connect(module)
-    trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
-    (run / "summary.json").write_text(json.dumps({"status": "finished"}))
-    return run / "checkpoints" / "last.ckpt"
-
-
-def test_a_humanizers_run_is_not_taken_for_a_groove_models(tmp_path: Path):
+def test_a_humanizers_run_is_not_taken_for_a_groove_models(
+    ended: Callable[..., Path], tmp_path: Path
+):
     older = ended(tmp_path / "outputs/drumvae/linear/1", "+experiment=linear")
     newer = ended(tmp_path / "outputs/drumvae/humanize/1", "+experiment=humanize")
     outputs = tmp_path / "outputs"

@@ -46,19 +46,26 @@ def test_a_letter_is_compared_with_its_like():
     halves = 0.25 + 0.375 * (closer(narrow[:300], narrow) + closer(wide[:300], wide))
     found, error = closer_by_letter(distances, letters, others, letters)
     assert found == pytest.approx(halves, abs=1e-9)
-    assert error == pytest.approx((halves * (1 - halves) / 800) ** 0.5, abs=1e-9)
+    each = [0.25 + 0.75 * closer(near[:300], near) for near in (narrow, wide)]
+    likely = [(400 * chance + 1) / 402 for chance in each]
+    variance = sum(0.25 * chance * (1 - chance) / 400 for chance in likely)
+    assert error == pytest.approx(variance**0.5, abs=1e-9)
     # What is no letter has no like: all unseen ones are compared.
     refused = torch.full((400,), -1)
     assert closer_by_letter(narrow, refused, others, letters)[0] == closer(narrow, others)
 
 
-def test_the_error_is_not_smaller_than_what_chance_does():
-    """Two letters, 4 and 100 unseen glyphs of them: the spread over 400 draws of all."""
+@pytest.mark.parametrize("apart", [0.0, 2.0])
+def test_the_error_is_not_smaller_than_what_chance_does(apart: float):
+    """Two letters, 4 and 100 unseen glyphs of them: the spread over 400 draws of all.
+
+    Where the second letter's samples all lie further away than its glyphs, the first alone varies.
+    """
     generator = torch.Generator().manual_seed(4)
     letters, theirs = torch.arange(2).repeat_interleave(200), torch.tensor([0] * 4 + [1] * 100)
     found = [
         closer_by_letter(
-            torch.rand(400, generator=generator), letters,
+            torch.rand(400, generator=generator) + apart * letters, letters,
             torch.rand(104, generator=generator), theirs,
         )
         for _ in range(400)
