@@ -138,7 +138,10 @@ def cautions(found: Comparison) -> list[str]:
     seeds = {variant.name: len(variant.runs) for variant in found.variants}
     for outcome in found.headlines:  # of some seeds a measure may be missing
         seeds[outcome.variant] = min(seeds[outcome.variant], len(outcome.values))
-    if few := [name for name, count in seeds.items() if count < FEW]:
+    if one := [name for name, count in seeds.items() if count == 1]:
+        who = "every variant" if 1 < len(one) == len(found.variants) else some(one)
+        said.append(f"There is one seed of {who}, which has no interval.")
+    if few := [name for name, count in seeds.items() if 1 < count < FEW]:
         all_few = len(few) == len(found.variants)
         who = "every variant" if all_few and len(few) > 1 else some(few)
         said.append(

@@ -18,6 +18,7 @@ from callbacks.comparison import Comparison, Outcome
 from callbacks.figures import BLUE, GREEN, INK, ORANGE, SKY, VERMILION, styled_figure
 from callbacks.glance import cell
 from callbacks.page import Picture, png
+from callbacks.statistics import improvement_probability
 from callbacks.variants import Variant, watched
 
 MOST = 12
@@ -186,14 +187,20 @@ def _curve_sentence(drawn: Mapping[str, Curves], better: str) -> str:
     means = {name: float(values.mean()) for name, values in at.items()}
     first, final = ends(means, better)
     if not final:
-        who = f"{first[0]} is" if len(first) == 1 else f"all {len(first)} variants are"
+        who = _all(first)
         return f"After epoch {last} {who} at {_range(at[first[0]])}."
     words = ("best", "worst") if better else ("highest", "lowest")
     told = [
         f"{some(names)} {'is' if len(names) == 1 else 'are'} {word} with {_range(at[names[-1]])}"
         for names, word in zip((first, final), words, strict=True)
     ]
-    return f"After epoch {last} {', '.join(told)}."
+    return f"After epoch {last} {' and '.join(told)}."
+
+
+def _all(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is"
+    return "both variants are" if len(names) == 2 else f"all {len(names)} variants are"
 
 
 def _range(values: NDArray[np.float64]) -> str:
@@ -209,7 +216,7 @@ def leading_sentence(found: Comparison, measure: str) -> str:
     means = {name: outcome.mean for name, outcome in outcomes.items()}
     first, last = ends(means, found.headline[measure])
     if not last:
-        who = f"{first[0]} is" if len(first) == 1 else f"all {len(first)} variants are"
+        who = _all(first)
         return f"On {measure}, {who} at {cell(means[first[0]])}."
     told = []
     for names, word in ((first, "best with a mean of"), (last, "worst with")):
@@ -217,7 +224,10 @@ def leading_sentence(found: Comparison, measure: str) -> str:
         seeds = f" ({'one seed' if count == 1 else f'{count} seeds'})" if len(names) == 1 else ""
         verb = "is" if len(names) == 1 else "are"
         told.append(f"{some(names)} {verb} {word} {cell(means[names[0]])}{seeds}")
-    return f"On {measure}, {', '.join(told)}."
+    chance = improvement_probability(*(outcomes[names[0]].values for names in (first, last)))
+    alike = chance.low <= 0.5 <= chance.high
+    doubt = ", though the seeds do not tell these two apart" if alike else ""
+    return f"On {measure}, {' and '.join(told)}{doubt}."
 
 
 def ends(means: Mapping[str, float], better: str) -> tuple[list[str], list[str]]:
@@ -241,4 +251,5 @@ def selection(found: Comparison) -> str:
     if len(found.variants) <= MOST:
         return ""
     first = next(iter(found.headline), "the first measure")
-    return f"; of {len(found.variants)} variants the best {MOST} on {first} and the baseline"
+    total = len(found.variants)
+    return f"; of {total} variants the baseline and the best {MOST - 1} others on {first}"

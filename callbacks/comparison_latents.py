@@ -81,7 +81,7 @@ def _draw_levels(axes: Axes, levels: dict[str, Level]) -> QuadMesh:
     epochs = next(iter(levels.values())).epochs
     # Each epoch fills the time since the one measured before it.
     step = epochs[1] - epochs[0] if len(epochs) > 1 else 1
-    edges = np.array([epochs[0] - step, *epochs], dtype=float)
+    edges = np.array([epochs[0] - step, *epochs], dtype=float) + 0.5  # epoch 3 lies about the 3
     kl = np.concatenate([level.kl for level in levels.values()])
     rows = np.arange(len(kl) + 1)
     mesh = axes.pcolormesh(

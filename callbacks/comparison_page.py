@@ -20,9 +20,14 @@ from callbacks.statistics import RESAMPLES, Estimate
 HOW = (
     "Mean, worst and interquartile mean (IQM) are over the seeds of a variant: the IQM leaves a "
     "quarter of them out at either end. Its interval holds 95 % of {resamples:,} bootstrap "
-    "resamples of the seeds. P(better) is the chance that a seed of the variant beats one of the "
-    "baseline, {baseline}, a tie counting half; 0.5 is no difference (Agarwal et al. 2021)."
+    "resamples of the seeds (Agarwal et al. 2021)."
 )
+BETTER = (
+    " P(better) is the chance that a seed of the variant beats one of the baseline, {baseline}, a "
+    "tie counting half; 0.5 is no difference."
+)
+WIDE = 8
+"""Variants beside each other in a table."""
 
 
 def comparison_page(found: Comparison, command: str) -> tuple[str, dict[str, bytes]]:
@@ -87,7 +92,9 @@ def _glance(found: Comparison) -> Section:
 
 
 def _headline(found: Comparison) -> Section:
-    text = HOW.format(resamples=RESAMPLES, baseline=found.baseline)
+    text = HOW.format(resamples=RESAMPLES)
+    if len(found.variants) > 1:
+        text += BETTER.format(baseline=found.baseline)
     text += f"\n\nA dot is a seed, a stroke the IQM, a bar its interval{selection(found)}."
     return Section("Final values", text, (*seed_dots(found), _table(found)))
 
@@ -101,6 +108,8 @@ def _table(found: Comparison) -> SortableTable:
         cells = (o.measure, o.variant, seeds, o.mean, o.worst, o.middle.value, _interval(o.middle))
         gain = o.improvement
         rows.append((*cells, gain.value if gain else None, _interval(gain)))
+    if len(found.variants) == 1:
+        return SortableTable(columns, tuple(row[: len(columns)] for row in rows))
     caption = f"P(better) is against {found.baseline}."
     return SortableTable((*columns, "P(better)", "P 95 %"), tuple(rows), caption)
 
@@ -109,16 +118,17 @@ def _others(found: Comparison) -> Section:
     """Means of the other measures and the cost, a row for each measure."""
     means = {(o.measure, o.variant): o.mean for o in found.others}
     names = [variant.name for variant in found.variants]
-    rows = tuple(
-        (measure, *(means.get((measure, name)) for name in names))
-        for measure in dict.fromkeys(measure for measure, _ in means)
-    )
+    measures = dict.fromkeys(measure for measure, _ in means)
+    tables = []
+    for start in range(0, len(names), WIDE):
+        some = names[start : start + WIDE]
+        rows = tuple((m, *(means.get((m, name)) for name in some)) for m in measures)
+        tables.append(SortableTable(("measure", *some), rows, "Means over seeds."))
     text = (
         "No direction is known of these. Ranges and intervals, single letters and dimensions are "
         "in compare.csv."
     )
-    table = SortableTable(("measure", *names), rows, "Means over seeds.")
-    return Section("Other measures and cost", text, (table,))
+    return Section("Other measures and cost", text, tuple(tables))
 
 
 def _interval(estimate: Estimate | None) -> str | None:

@@ -3,10 +3,12 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from callbacks.comparison import Comparison, Outcome, cautions
 from callbacks.glance import cell
@@ -103,15 +105,17 @@ def latex(found: Comparison) -> str:
 def terminal(found: Comparison) -> Table:
     """The headline measures for a terminal."""
     table = Table(box=box.SIMPLE_HEAD, title=title(found), title_justify="left", pad_edge=False)
+    # As Text: what stands in brackets in a name is no markup.
     for number, name in enumerate(heads(found)):
-        table.add_column(name, justify="left" if number < 2 else "right", overflow="fold")
+        table.add_column(Text(name), justify="left" if number < 2 else "right", overflow="fold")
     outcomes = found.headlines or found.others
     for number, outcome in enumerate(outcomes):
         first, *others = row(found, outcome)
         new = number == 0 or outcomes[number - 1].measure != outcome.measure
         ends = number + 1 == len(outcomes) or outcomes[number + 1].measure != outcome.measure
         several = len(found.variants) > 1
-        table.add_row(first if new else "", *others, end_section=ends and several)
+        cells = [Text(text) for text in (first if new else "", *others)]
+        table.add_row(*cells, end_section=ends and several)
     return table
 
 
@@ -127,11 +131,16 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
+def escape_markdown(text: str) -> str:
+    """Write text so that Markdown shows it as it is, in a cell of a table."""
+    return re.sub(r"([\\|<*`\[])", r"\\\1", text)
+
+
 def _markdown_table(found: Comparison, outcomes: Sequence[Outcome]) -> list[str]:
     columns = heads(found)
     rule = ("---", "---", *["---:"] * (len(columns) - 2))
     rows = [columns, rule, *(row(found, outcome) for outcome in outcomes)]
-    return [f"| {' | '.join(c.replace('|', chr(92) + '|') for c in cells)} |" for cells in rows]
+    return [f"| {' | '.join(map(escape_markdown, cells))} |" for cells in rows]
 
 
 def _estimate(estimate: Estimate) -> str:

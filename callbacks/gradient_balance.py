@@ -101,7 +101,9 @@ class GradientBalance(History):
         if not self._epoch:
             return
         names = [name for name in self._epoch[0] if name != "time"]
-        means = {name: sum(row[name] for row in self._epoch) / len(self._epoch) for name in names}
+        # Geometric, as the curves of the figure: a few large gradients are not the whole epoch.
+        logs = {name: [math.log(max(row[name], SMALLEST)) for row in self._epoch] for name in names}
+        means = {name: math.exp(sum(values) / len(values)) for name, values in logs.items()}
         ratio = means["update/discriminator"] / means["update/generator"]
         gradients = {name: means[name] for name in names if name.startswith("gradient/")}
         pl_module.log_dict({**gradients, "update/ratio": ratio}, sync_dist=True)

@@ -126,7 +126,7 @@ class LetterHistogram(History):
         births, deaths = turns(alive)
         # Each epoch fills the time since the one measured before it.
         starts = [epochs[0] - (epochs[1] - epochs[0] if len(epochs) > 1 else 1), *epochs[:-1]]
-        edges = np.array([*starts, epochs[-1]], dtype=float)
+        edges = np.array([*starts, epochs[-1]], dtype=float) + 0.5  # epoch 3 lies about the 3
         with drawing(trainer, "letter_survival", width=11, height=9) as figure:
             axes = figure.subplots()
             axes.set_facecolor("#F4F1EE")
@@ -150,7 +150,7 @@ class LetterHistogram(History):
                 xlabel="epoch",
                 ylabel="letter",
                 title=f"When letters live: {alive[:, -1].sum()} of {len(fair)} alive after epoch "
-                f"{epochs[-1]}; {births.sum()} births and {deaths.sum()} deaths on the way",
+                f"{epochs[-1]}; {_count(births, 'birth')} and {_count(deaths, 'death')} on the way",
             )
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[:].set_visible(False)
@@ -237,3 +237,7 @@ def turns(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     before = np.concatenate([alive[:, :1], alive[:, :-1]], axis=1)
     return alive & ~before, before & ~alive
+
+
+def _count(which: np.ndarray, noun: str) -> str:
+    return f"{which.sum()} {noun}" + ("" if which.sum() == 1 else "s")

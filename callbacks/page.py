@@ -156,17 +156,18 @@ class Section:
 
 
 def aligned(column: Sequence[Cell]) -> list[str]:
-    """Write the cells of a column; numbers of like size get as many decimals, but for nought."""
+    """Write the cells of a column; numbers of like size get as many decimals, whole ones none."""
     said = [cell(value) for value in column]
     sizes = {i: abs(v) for i, v in enumerate(column) if not isinstance(v, str) and v}
     sizes = {i: size for i, size in sizes.items() if math.isfinite(size)}
     if not sizes or max(sizes.values()) > LIKE * min(sizes.values()):
         return said
-    decimals = {i: len(said[i].partition(".")[2]) for i in sizes}
-    fraction = max(decimals.values())
+    fraction = max(len(said[i].partition(".")[2]) for i in sizes)
     if fraction and not any("e" in said[i] for i in sizes):
-        for i, done in decimals.items():
-            said[i] += "." * (not done) + "0" * (fraction - done)
+        for i in sizes:
+            value = column[i]
+            if not isinstance(value, str) and value is not None and value != int(value):
+                said[i] = f"{value:,.{fraction}f}"
     return said
 
 

@@ -159,7 +159,7 @@ def draw_heat_map(figure: Figure, history: list[Values]) -> None:
     """KL of each dimension over epochs, z_high above z_low; what is below 0.01 nat is marked."""
     epochs = [row["epoch"] for row in history]
     step = epochs[1] - epochs[0] if len(epochs) > 1 else 1
-    edges = np.array([epochs[0] - step, *epochs], dtype=float)
+    edges = np.array([epochs[0] - step, *epochs], dtype=float) + 0.5  # epoch 3 lies about the 3
     counts = [len(dimensions(history[0], level)) for level in LEVELS]
     both = figure.subplots(2, 1, sharex=True, height_ratios=counts, squeeze=False)[:, 0]
     mesh = None
@@ -221,8 +221,8 @@ def draw_active(figure: Figure, values: Mapping[str, float]) -> None:
         units.append(len(names))
     axes.axvline(0.01, color=GREY, linestyle=":", linewidth=1.5)
     axes.annotate(
-        "0.01", (0.01, 1), xycoords=("data", "axes fraction"), xytext=(4, -12),
-        textcoords="offset points", color=GREY, fontsize=10,
+        "0.01", (0.01, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+        textcoords="offset points", color=GREY, fontsize=10, ha="center",
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set(

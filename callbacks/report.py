@@ -90,11 +90,13 @@ def facts(run: RunDirectory) -> dict[str, str]:
     config, summary = run.config, run.summary
     module = config.get(config.get("module", "")) or {}
     data = config.get("data") or {}
+    # What is made by a model that is named needs no data, though the config has a default.
+    measured_data = not summary.get("measured") or summary.get("data")
     told = {
         "experiment": run.name,
         "model": module.get("_target_"),
         "measured": summary.get("measured"),
-        "data": _printed(data.get("_target_"), summary.get("data")),
+        "data": _printed(data.get("_target_"), summary.get("data")) if measured_data else None,
         "judge": summary.get("judge"),
         "seed": run.seed,
         "versions": ", ".join(f"{k} {v}" for k, v in (summary.get("versions") or {}).items()),

@@ -193,8 +193,11 @@ def way(value: float, floor: float | None, ceiling: float | None, better: str) -
 
 
 def percent(share: float) -> str:
-    """`92 %`, not to be broken into lines."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    """`92 %`, not to be broken into lines; what is not quite all or nothing says so: `99.8 %`."""
+    decimals = 0 if share in (0, 1) or 0.01 <= share <= 0.99 or not 0 < share < 1 else 1
+    text = f"{100 * share:.{decimals}f}"
+    text = {"100.0": "> 99.9", "0.0": "< 0.1"}.get(text, text)
+    return f"{text}\N{NO-BREAK SPACE}%".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def listed(names: Iterable[object]) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.draws import groove_data, undisturbed
-from callbacks.figures import BLUE, INK, ORANGE, drawing
+from callbacks.figures import BLUE, ORANGE, drawing
 from callbacks.grooves import draw_bars
 
 
@@ -148,8 +148,4 @@ def _panel(axes: Axes, number: int, places: Tensor, curve: Tensor) -> None:
     axes.axvspan(-2, 2, color=ORANGE, alpha=0.12, linewidth=0)
     axes.plot(places, curve, color=BLUE)
     spread = float(curve.max() - curve.min())
-    axes.set_title(f"z_low {number}", fontsize=11)
-    axes.annotate(
-        f"{spread:.1f} hits", (0.97, 0.06), xycoords="axes fraction", ha="right", fontsize=10,
-        color=INK,
-    )  # fmt: skip
+    axes.set_title(f"z_low {number}: {spread:.1f} hits", fontsize=11)

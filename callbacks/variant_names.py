@@ -16,7 +16,7 @@ class Feature:
     """A key and its value in every variant; None where a variant has none.
 
     Attributes:
-        typed: on the command line of the runs; what somebody typed is what was to be compared.
+        typed: on the command line of every run; what somebody typed is what was to be compared.
     """
 
     key: str
@@ -47,8 +47,7 @@ def name_variants(names: Sequence[str], features: Sequence[Feature]) -> list[str
     """
     total = len(names)
     for feature in features:
-        everywhere = feature.typed and None not in feature.values
-        if total > 1 and everywhere and _told([feature]) == total:
+        if total > 1 and feature.typed and _told([feature]) == total:
             return _unlike([label([feature], number) for number in range(total)])
     found = [""] * total
     for name in dict.fromkeys(names):

@@ -152,7 +152,8 @@ def _features(members: list[list[Recipe]], differing: dict[str, list[Any]]) -> l
     for key in dict.fromkeys(key for group in members for each in group for key in each.typed):
         if key not in ("name", "experiment"):
             values = tuple(_value(key, group) for group in members)
-            features.append(Feature(key, values, typed=True))
+            typed = all(key in each.typed for group in members for each in group)
+            features.append(Feature(key, values, typed))
     for key in sorted(differing, key=len):
         if key != "name":
             features.append(Feature(key, tuple(_value(key, group) for group in members)))

@@ -1,6 +1,8 @@
 """The sections with grooves: samples to see and to hear, and what else lies in the run."""
 
+import contextlib
 import io
+import json
 import re
 import wave
 from collections.abc import Sequence
@@ -19,6 +21,10 @@ from drumvae.sound import render
 
 RATE = 22_050
 """Samples a second, of one channel: a bar in 100 kB."""
+MADE = "groove.json"
+"""What `drumvae.generate` has made, with its voices."""
+SHOWN = 8
+"""Bars in the picture of those that have none."""
 HEARD, STYLES = 2, 6
 """Bars of a style that are played, and styles at most."""
 KNOWN = (
@@ -35,18 +41,23 @@ def samples(run: RunDirectory, found: Measured) -> Section | None:
     kept = None if parts else _kept(run)
     if kept is not None:
         voices = _voices(run, kept.shape[-1])
-        parts.append(drawn(lambda f: _draw(f, kept[:8], voices), "Eight bars, as they come.", 4.5))
+        first = kept[:SHOWN]
+        alt = f"The first {len(first)} of {len(kept)} bars, as they come."
+        parts.append(drawn(lambda f: _draw(f, first, voices), alt, 4.5))
         if set(voices) <= set(NOTES):
             kit = Kit(voices)
             bars = {
                 "The first bars": [Groove(b[0] > 0.5, b[1], b[2], kit=kit) for b in kept[:HEARD]]
             }
     for style, grooves in list(bars.items())[:STYLES]:
-        parts.append(Sound(mono_wav(grooves), f"{style}, {len(grooves)} bars"))
+        count = f"{len(grooves)} bar{'s' * (len(grooves) > 1)}"
+        parts.append(Sound(mono_wav(grooves), f"{style}, {count}"))
     if not parts:
         return None
-    text = "Bars as they come, none chosen; the first ones can be heard."
-    return Section("Samples", text if bars else "Bars as they come, none chosen.", tuple(parts))
+    made = (run.path / MADE).is_file()
+    text = "What was made, bar by bar" if made else "Bars as they come, none chosen"
+    text += "; the first ones can be heard." if bars else "."
+    return Section("Samples", text, tuple(parts))
 
 
 def others(run: RunDirectory, found: Measured) -> Section | None:
@@ -98,6 +109,10 @@ def _kept(run: RunDirectory) -> NDArray[np.float32] | None:
 
 def _voices(run: RunDirectory, count: int) -> tuple[str, ...]:
     voices = tuple((run.config.get("data") or {}).get("voices") or GMD_VOICES)
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        # The model's own, which need not be those of the data that the config names.
+        told = json.loads((run.path / MADE).read_text("utf-8"))
+        voices = tuple(told["grooves"][0]["voices"])
     return voices if len(voices) == count else tuple(str(i) for i in range(count))
 
 

@@ -92,8 +92,10 @@ def _dimensions(run: RunDirectory, found: Measured) -> Section | None:
         (f"z_{d.level} {d.number}", d.word, d.kl, d.cost, d.variance, d.died) for d in dimensions
     )
     columns = ("dimension", "it is", "KL, nats", "cost, nats", "variance", "died in epoch")
-    caption = "Alive from a KL of 0.1 and a cost of 0.05 nat on; cost is the reconstruction lost "
-    caption += "when the dimension is drawn from its prior, variance that of its posterior mean."
+    caption = "It died in the epoch in which its KL left 0.1 nat for good; the figure marks where "
+    caption += "it falls below 0.01. Alive from a KL of 0.1 and a cost of 0.05 nat on; cost is the "
+    caption += "reconstruction lost when the dimension is drawn from its prior, variance that of "
+    caption += "its posterior mean."
     table = SortableTable(columns, rows, caption)
     return Section("Which dimensions live", text, (*parts, table))
 
@@ -134,7 +136,8 @@ def _traversals(run: RunDirectory, found: Measured) -> Section | None:
 
 
 def _likelihood(run: RunDirectory, found: Measured) -> Section | None:
-    text = sentences.likelihood(found.values, *_ends(run))
+    split = "test" if found.epoch is None else "validation"
+    text = sentences.likelihood(found.values, *_ends(run), split)
     if not text:
         return None
     text = f"{text} {sentences.learned(run.metrics)}".strip()

@@ -79,7 +79,8 @@ def life(found: Sequence[Dimension]) -> str:
             continue
         alive = [d.number for d in mine if d.word == ALIVE]
         text = f"z_{level}: {len(alive)} of {len(mine)} dimensions are alive"
-        text += f" ({listed(alive)})" if alive and len(alive) < len(mine) else ""
+        numbers = listed(f"#{number}" for number in alive)
+        text += f" ({numbers})" if alive and len(alive) < len(mine) else ""
         for word, said in ((IN_NAME_ONLY, "in name only"), (DEAD, "dead")):
             some = [d for d in mine if d.word == word]
             if some:
@@ -92,8 +93,8 @@ def _numbers(some: Sequence[Dimension], total: int) -> str:
     died = [d for d in some if d.died is not None]
     if len(some) == total and not died:
         return "all of them"
-    since = listed(f"{d.number} since epoch {d.died}" for d in died)
-    return listed(d.number for d in some) + (f" ({since})" if died else "")
+    since = listed(f"#{d.number} since epoch {d.died}" for d in died)
+    return listed(f"#{d.number}" for d in some) + (f" ({since})" if died else "")
 
 
 def losses(rows: Columns) -> str:
@@ -106,16 +107,16 @@ def losses(rows: Columns) -> str:
     for level in LEVELS:
         if (kl := rows.get(f"kl/{level}")) is not None:
             most = int(np.nanargmax(kl))
-            parts.append(f"z_{level} says {kl[last].mean():.2f} nats")
+            parts.append(f"z_{level} costs {kl[last].mean():.2f} nats of KL")
             parts[-1] += f" (the most were {kl[most]:.2f}, at batch {rows['batch'][most]:.0f})"
     return f"{text} to rebuild; {listed(parts)}."
 
 
-def likelihood(values: Values, floor: Values, ceiling: Values) -> str:
-    """How probable bars are, between what knows nothing and the truth."""
+def likelihood(values: Values, floor: Values, ceiling: Values, split: str = "test") -> str:
+    """How probable bars of a split are, between what knows nothing and the truth."""
     if "likelihood/nll" not in values:
         return ""
-    text = f"A test bar has {values['likelihood/nll']:.2f} nats"
+    text = f"A {split} bar has {values['likelihood/nll']:.2f} nats"
     ends = []
     if "likelihood/nll" in floor:
         ends.append(f"independent cells have {floor['likelihood/nll']:.2f}")
@@ -175,9 +176,12 @@ def traversals(values: Values) -> str:
         return ""
     most = max(moved, key=lambda name: moved[name])
     still = sum(share < 0.001 for share in moved.values())
+    if still == len(moved):
+        return "No dimension of z_low changes one hit in a thousand cells."
     return (
         f"Dimension {most.rpartition('/')[2]} of z_low moves most: {100 * moved[most]:.2g} % of "
-        f"the cells change their hit; {still} of {len(moved)} move less than one in a thousand."
+        f"the cells change their hit; {still} of {len(moved)} move{'s' * (still == 1)} less than "
+        "one in a thousand."
     )
 
 

@@ -22,7 +22,7 @@ def draw_losses(figure: Figure, rows: Columns) -> None:
     for name, colour in (("generator", BLUE), ("discriminator", VERMILION)):
         axes.plot(rows["batch"], rows[f"loss/{name}"], color=colour, linewidth=1.5, label=name)
     axes.set(xlabel="batch", ylabel="loss", xlim=(0, float(rows["batch"][-1]) * 1.01))
-    axes.set_title(f"Losses, a mean for every {rows['batch'][0]:.0f} batches")
+    axes.set_title(f"Losses, means of {rows['batch'][0]:.0f} batches or an epoch's rest")
     axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
 
 

@@ -81,7 +81,11 @@ def _sheets(run: RunDirectory, found: Measured) -> Section | None:
         alt = f"A sheet of samples from the same noise. {text}."
         parts += figure(run, name, alt, f"{text}.")
     half = tuple(Picture(p.png, p.alt, p.caption, half=len(parts) > 1) for p in parts)
-    intro = "The same noise at each of these epochs; what the judge refuses has a cross."
+    intro = (
+        "The same noise at each of these epochs, and under Samples at the end; what the judge "
+        f"refuses has a cross. Below each stands what was measured on {epoch_samples(run):,} "
+        "samples."
+    )
     return Section("Letters while it learned", intro, half)
 
 

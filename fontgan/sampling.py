@@ -19,7 +19,7 @@ from fontgan.export import load_generator
 from fontgan.interpolation import interpolate
 from fontgan.metrics.coverage import wilson
 from fontgan.search import find, indices
-from fontgan.sheets import Row, in_rows, read, sheet
+from fontgan.sheets import Row, in_full, in_rows, read, sheet
 from fontgan.studio import Outcome, Studio, positive
 
 COLUMNS = 13  # half an alphabet
@@ -88,7 +88,7 @@ def letter(
     for found in founds:
         name, k = LETTERS[found.letter], len(found.draws)
         low, high = (float(end) for end in wilson(torch.tensor([found.accepted]), draws))
-        captions = [f"{p:.0%}" for p in found.draws.reading.confidence.tolist()]
+        captions = [in_full(p) for p in found.draws.reading.confidence.tolist()]
         captions[found.by_rejection :] = [f"{c} *" for c in captions[found.by_rejection :]]
         rows.append(Row(found.draws.images, captions, f"{name}   {found.share:.1%}"))
         row = {"letter": name, "share": found.share, "low": low, "high": high}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callbacks.collapse_verdict import BAD
+from callbacks.glance import cell
 from callbacks.report_parts import Columns, Values, epochs, listed, percent, spans, taken
 from fontgan import LETTERS
 from fontgan.metrics.coverage import THRESHOLD
@@ -119,7 +120,8 @@ def halving(metrics: Columns) -> str:
     if not numbers:
         return ""
     if letters.max() <= HALF:
-        return f"Half the alphabet was never passed: {letters.max():.0f} letters were the most."
+        most = f"{letters.max():.0f} letter" + ("" if letters.max() == 1 else "s")
+        return f"Half the alphabet was never passed: the most were {most}."
     fell = [i for i in range(int(letters.argmax()), len(numbers)) if letters[i] <= HALF]
     text = f"Having come to {letters.max():.0f}, the letters"
     if not fell:
@@ -197,13 +199,14 @@ def balance(metrics: Columns) -> str:
         return ""
     mean = float(np.exp(np.log(ratio).mean()))
     text = (
-        f"A batch moves the discriminator {mean:.2g} times as far as the generator, relative to "
-        f"their weights (mean over epochs; {ratio.min():.2g} to {ratio.max():.2g}, 1 is balanced)."
+        f"A batch moves the discriminator {cell(mean)} times as far as the generator, relative to "
+        f"their weights (mean over epochs; {cell(float(ratio.min()))} to "
+        f"{cell(float(ratio.max()))}, 1 is balanced)."
     )
     pulls = [taken(metrics, f"gradient/{n}")[1] for n in ("generator", "discriminator")]
     if all(len(pull) for pull in pulls):
-        text += f" In epoch {numbers[-1]} its gradient has a norm of {pulls[1][-1]:.2g}, the "
-        text += f"generator's one of {pulls[0][-1]:.2g}."
+        text += f" In epoch {numbers[-1]} its gradient has a norm of {cell(float(pulls[1][-1]))}, "
+        text += f"the generator's one of {cell(float(pulls[0][-1]))}."
     return text
 
 

@@ -1,6 +1,7 @@
 """Pictures of glyphs in rows, each labelled with what the judge reads."""
 
 import io
+import math
 import os
 import textwrap
 from collections.abc import Sequence
@@ -40,9 +41,14 @@ def read(draws: Draws, confidence: bool = True) -> list[str]:
     """Captions of draws: the letter, with the judge's confidence in percent, or `REFUSED`."""
     letters, sure = draws.reading.letter.tolist(), draws.reading.confidence.tolist()
     return [
-        REFUSED if i < 0 else f"{LETTERS[i]} {p:.0%}" if confidence else LETTERS[i]
+        REFUSED if i < 0 else f"{LETTERS[i]} {in_full(p)}" if confidence else LETTERS[i]
         for i, p in zip(letters, sure, strict=True)
     ]
+
+
+def in_full(share: float) -> str:
+    """Whole percent, of which 100 are only what is full."""
+    return f"{math.floor(100 * share)}%"
 
 
 def in_rows(images: Tensor, captions: Sequence[str], columns: int) -> list[Row]:

@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import re
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from scipy.stats import mannwhitneyu, trim_mean
 
 from callbacks.comparison import Comparison, cautions, compare
 from callbacks.comparison_page import comparison_page
-from callbacks.comparison_tables import csv_table, escape_latex, latex, markdown
+from callbacks.comparison_tables import csv_table, escape_latex, latex, markdown, terminal
 
 LETTERS = {"vanilla": [19.0, 18.0, 21.0, 12.0, 19.0], "fixed": [26.0, 26.0, 25.0, 26.0]}
 KL = {"vanilla": [0.3, 0.4, 0.2, 0.9, 0.25], "fixed": [0.01, 0.02, 0.015, 0.2]}
@@ -194,7 +196,11 @@ def test_eight_seeds_are_enough_unless_some_lack_a_headline_measure(tmp_path: Pa
         write(f"a/{seed}", "a", seed, {"coverage/letters": 20.0 + seed})
         write(f"b/{seed}", "b", seed, {"coverage/letters": None if seed else 20.0})
     (few,) = cautions(compare([tmp_path / "a", tmp_path / "b"]))
-    assert few.startswith("There are fewer than 8 seeds of b:")
+    assert few == "There is one seed of b, which has no interval."
+    for seed in range(2):
+        write(f"c/{seed}", "c", seed, {"coverage/letters": 21.0})
+    (few,) = cautions(compare([tmp_path / "a", tmp_path / "c"]))
+    assert few.startswith("There are fewer than 8 seeds of c:")
 
 
 def test_the_csv_holds_every_number(sweep: Path):
@@ -231,6 +237,18 @@ def test_latex_has_as_many_cells_as_columns_and_nothing_unescaped(sweep: Path, w
     )
 
 
+def test_names_are_no_markup(tmp_path: Path, write: Write):
+    """Of a terminal, where [/b] ends something, nor of Markdown."""
+    for seed, name in enumerate(("a[/b]", "[bold]x[/bold]", "<c> * `d`")):
+        write(f"m/{seed}", name, 1, {"coverage/letters": 20.0})
+    found = compare([tmp_path / "m"])
+    console = Console(file=io.StringIO(), width=200)
+    console.print(terminal(found))
+    shown = console.file.getvalue()  # pyright: ignore
+    assert "a[/b]" in shown and "[bold]x[/bold]" in shown
+    assert r"\[bold]x\[/bold]" in markdown(found) and r"\<c> \* \`d\`" in markdown(found)
+
+
 def test_markdown_cells_survive_a_bar_in_a_name(sweep: Path, write: Write):
     write("sweep/20", "a|b", 0, {"coverage/letters": 3.0})
     table = [line for line in markdown(compare([sweep])).splitlines() if line.startswith("|")]
@@ -260,7 +278,9 @@ def test_the_page_says_what_was_found_and_loads_nothing(sweep: Path, write: Writ
     text, pictures = comparison_page(compare([sweep]), "python -m callbacks.runs compare sweep")
     page = Page(text)
     assert all(source.startswith(("data:", "#")) for source in page.sources)
-    assert "fixed is best with a mean of 25.75 (4 seeds), vanilla is worst with 17.8" in page.words
+    assert (
+        "fixed is best with a mean of 25.75 (4 seeds) and vanilla is worst with 17.8" in page.words
+    )
     assert "failed: <b>" in page.words
     # Dots of two headline measures, survival of the one letter; no column for a curve.
     assert len(page.alts) == 3

@@ -76,7 +76,7 @@ def test_a_curve_is_told_at_the_last_epoch_that_all_variants_have():
     )
     (picture,) = curve_pictures(found)
     assert picture.caption == (
-        "After epoch 2 fixed is best with 25 (2 seeds, 24 to 26), "
+        "After epoch 2 fixed is best with 25 (2 seeds, 24 to 26) and "
         "vanilla is worst with 19 (one seed)."
     )
     assert picture.caption in picture.alt
@@ -100,12 +100,20 @@ def test_the_leading_variant_follows_the_direction():
     runs = {name: [run({"x": value})] for name, value in {"a": 1.0, "b": 2.0, "c": 2.0}.items()}
     more = leading_sentence(comparison({"x": "max"}, **runs), "x")
     less = leading_sentence(comparison({"x": "min"}, **runs), "x")
-    assert more == "On x, b, c are best with a mean of 2, a is worst with 1 (one seed)."
-    assert less == "On x, a is best with a mean of 1 (one seed), b, c are worst with 2."
+    assert more == "On x, b, c are best with a mean of 2 and a is worst with 1 (one seed)."
+    assert less == "On x, a is best with a mean of 1 (one seed) and b, c are worst with 2."
     same = {name: [run({"x": 1.0})] for name in "ab"}
     assert leading_sentence(comparison({"x": "max"}, **same), "x") == (
-        "On x, all 2 variants are at 1."
+        "On x, both variants are at 1."
     )
+
+
+def test_what_seeds_do_not_tell_apart_is_said_to_be_so():
+    close = {n: [run({"x": v}) for v in vs] for n, vs in {"a": (1, 4, 2), "b": (3, 2, 1.5)}.items()}
+    clear = {n: [run({"x": v + i}) for i in range(9)] for n, v in {"a": 0.0, "b": 90.0}.items()}
+    doubt = "though the seeds do not tell these two apart"
+    assert doubt in leading_sentence(comparison({"x": "max"}, **close), "x")
+    assert doubt not in leading_sentence(comparison({"x": "max"}, **clear), "x")
 
 
 def test_of_many_variants_the_best_and_the_baseline_are_shown():

@@ -211,8 +211,7 @@ def test_the_heat_map_marks_the_epoch_in_which_a_dimension_dies():
     draw_heat_map(figure, history)
     high, low = figure.axes[:2]
     (deaths,), (none,) = high.lines, low.lines
-    # Epoch 3 fills the square from 2 to 3.
-    assert deaths.get_xydata().tolist() == [[2.5, 1]]  # pyright: ignore
+    assert deaths.get_xydata().tolist() == [[3, 1]]  # pyright: ignore
     assert not len(none.get_xydata())  # pyright: ignore
     assert [text.get_text() for text in high.texts] == ["0.90", "< 0.01"]
     assert [text.get_text() for text in low.texts] == ["0.20", "0.30"]

@@ -140,8 +140,9 @@ def test_a_cell_is_short(value: Any, text: str):
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ([3.34, 3.4, 12.0, 0.0, None], ["3.34", "3.40", "12.00", "0", "–"]),
+        ([3.34, 3.4, 12.0, 0.0, None], ["3.34", "3.40", "12", "0", "–"]),
         ([0.0639, -0.06, math.nan], ["0.0639", "-0.0600", "–"]),
+        ([2.0990036, 0.712346, 3.0], ["2.0990", "0.7123", "3"]),  # real digits, none made up
         ([26, 14, 1], ["26", "14", "1"]),
         ([506.4, 0.0121], ["506.4", "0.0121"]),  # of other sizes
         ([0.02, 1e-5], ["0.02", "1e-05"]),
@@ -203,6 +204,29 @@ def test_in_a_browser(browser: Any, html: str, tmp_path: Path):
             assert said == []
             assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
             context.close()
+
+
+@pytest.mark.slow
+def test_numbers_in_texts_sort_as_numbers(browser: Any, tmp_path: Path):
+    texts = [
+        "0.401 to 0.5",
+        "0.1815 to 1",
+        "0.07847 to 1",
+        "-2 to 1",
+        "lr=0.01",
+        "lr=2e-4",
+        "lr=0.2",
+    ]
+    table = SortableTable(("interval",), tuple((text,) for text in texts))
+    path = tmp_path / "page.html"
+    path.write_text(page("a", "", {}, [Section("b", "", (table,))]), encoding="utf-8")
+    view = browser.new_page()
+    view.goto(path.as_uri())
+    view.locator("th button").click()
+    assert _column(view, 1) == [
+        "-2 to 1", "0.07847 to 1", "0.1815 to 1", "0.401 to 0.5", "lr=2e-4", "lr=0.01", "lr=0.2"
+    ]  # fmt: skip
+    view.close()
 
 
 def _column(view: Any, number: int) -> list[str]:

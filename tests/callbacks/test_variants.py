@@ -54,6 +54,14 @@ def test_a_sweep_goes_by_what_was_swept():
     assert sorted_(*runs) == {"annealing=none": (1, 2), "annealing=linear": (1, 2)}
 
 
+def test_what_only_one_of_two_experiments_has_typed_names_neither():
+    runs = [
+        run(1, "collapse", "+experiment=collapse", trainer__max_epochs=6),
+        run(1, "fixed", "+experiment=fixed trainer.max_epochs=10", trainer__max_epochs=10),
+    ]
+    assert list(sorted_(*runs)) == ["collapse", "fixed"]
+
+
 def test_variants_of_one_name_are_told_by_what_differs_among_them():
     runs = [
         run(1, "vanilla", gan__lr=2e-4),

@@ -1,6 +1,7 @@
 """What a report says of runs whose numbers were made by hand."""
 
 import io
+import json
 import wave
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from callbacks.page import Gauge, Picture, Section, SortableTable, Sound, Verdict, page
 from callbacks.run_directory import RunDirectory
 from drumvae import sentences
-from drumvae.groove_sections import RATE, mono_wav
-from drumvae.grooves import REPORT_KIT, REPORT_VOICES, groove_of_hits
+from drumvae.groove_sections import RATE, _voices, mono_wav
+from drumvae.grooves import GMD_VOICES, REPORT_KIT, REPORT_VOICES, groove_of_hits
 from drumvae.midi import write_bar
 from drumvae.report import sections
 
@@ -55,9 +56,25 @@ def test_dimensions_that_died_are_named_with_their_epoch():
         ("low", 1, "dead", 5),
     ]
     assert sentences.life(found) == (
-        "z_high: 1 of 2 dimensions are alive (0); in name only: 1. "
-        "z_low: 0 of 2 dimensions are alive; dead: 0 and 1 (1 since epoch 5)."
+        "z_high: 1 of 2 dimensions are alive (#0); in name only: #1. "
+        "z_low: 0 of 2 dimensions are alive; dead: #0 and #1 (#1 since epoch 5)."
     )
+
+
+def test_what_was_made_has_the_voices_of_the_model(tmp_path: Path):
+    """Not those of data that the config names and nobody has used."""
+    hits = np.zeros((9, 16, 9))
+    hits[:, ::4, 0] = 1
+    (tmp_path / "samples").mkdir()
+    np.savez(tmp_path / "samples/final.npz", hits=hits, velocities=hits, offsets=0 * hits)
+    assert _voices(run_of(tmp_path), 9) == REPORT_VOICES
+    (tmp_path / "groove.json").write_text(json.dumps({"grooves": [{"voices": GMD_VOICES}]}))
+    assert _voices(run_of(tmp_path), 9) == GMD_VOICES
+    found = named(sections(run_of(tmp_path)), "Samples")
+    assert found.text == "What was made, bar by bar; the first ones can be heard."
+    picture, sound = found.parts
+    assert isinstance(picture, Picture) and isinstance(sound, Sound)
+    assert picture.alt.startswith("The first 8 of 9 bars") and sound.label.endswith("2 bars")
 
 
 def test_a_level_that_never_lived():
@@ -93,8 +110,9 @@ def test_losses_of_the_last_epoch_and_the_highest_kl():
         "kl/high": np.array([5.0, 3, 2, 2]), "kl/low": np.array([0.1, 0.4, 0.2, 0.1]),
     }  # fmt: skip
     assert sentences.losses(rows) == (
-        "In the last epoch a bar costs 31.50 nats to rebuild; z_high says 2.00 nats (the most were "
-        "5.00, at batch 50) and z_low says 0.15 nats (the most were 0.40, at batch 100)."
+        "In the last epoch a bar costs 31.50 nats to rebuild; z_high costs 2.00 nats of KL (the "
+        "most were 5.00, at batch 50) and z_low costs 0.15 nats of KL (the most were 0.40, at "
+        "batch 100)."
     )
     assert sentences.losses({}) == ""
 
@@ -103,7 +121,7 @@ def test_styles_and_chance():
     values = {"style/probe": 0.993, "style/information": 1.548, "style/separation": 82.67}
     said = sentences.styles(values, {"style/probe": 0.2}, {"style/probe": 0.99})
     assert said.replace("\N{NO-BREAK SPACE}", " ") == (
-        "A linear probe reads the style of 99 % of bars from z_high (the commonest style alone: "
+        "A linear probe reads the style of 99.3 % of bars from z_high (the commonest style alone: "
         "20 %, a probe of the hits: 99 %); it knows 1.55 nats of it."
     )
     sure, unsure = ({**values, "style/separation_p": p} for p in (0.005, 0.4))
@@ -114,8 +132,12 @@ def test_styles_and_chance():
 def test_the_dimension_that_moves_most():
     values = {f"sensitivity_low/{i}": v for i, v in enumerate((0.0004, 0.052, 0.003))}
     assert sentences.traversals(values) == (
-        "Dimension 1 of z_low moves most: 5.2 % of the cells change their hit; 1 of 3 move less "
+        "Dimension 1 of z_low moves most: 5.2 % of the cells change their hit; 1 of 3 moves less "
         "than one in a thousand."
+    )
+    deaf = {name: 0.0002 for name in values}
+    assert (
+        sentences.traversals(deaf) == "No dimension of z_low changes one hit in a thousand cells."
     )
 
 
