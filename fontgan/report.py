@@ -16,6 +16,7 @@ from callbacks.report_parts import (
     figure,
     final_table,
     gauges,
+    inlined,
     limits,
     measured,
     percent,
@@ -35,7 +36,18 @@ TONES = {"healthy": "good", "losing letters": "mixed", "undecided": "unknown"}
 def sections(run: RunDirectory) -> list[Section]:
     """All sections that a run has something for, in the order of the story."""
     found = measured(run)
-    told = (_verdict, _losses, _sheets, _coverage, letters, strokes, _walks, _samples, _final)
+    told = (
+        _verdict,
+        _losses,
+        _sheets,
+        _coverage,
+        letters,
+        strokes,
+        _walks,
+        _samples,
+        _made,
+        _final,
+    )
     made = [section(run, found) for section in told]
     return [section for section in [*made, _balance(run)] if section is not None]
 
@@ -127,6 +139,16 @@ def _samples(run: RunDirectory, found: Measured) -> Section | None:
         )
         parts = [sheet]
     return Section("Samples", text, tuple(parts)) if parts else None
+
+
+def _made(run: RunDirectory, found: Measured) -> Section | None:
+    """The sheets that `fontgan.sample` leaves beside its tables."""
+    parts = [
+        Picture(inlined(path), f"{path.stem.replace('_', ' ').capitalize()}.")
+        for path in sorted(run.path.glob("*.png"))
+    ]
+    said = str(run.summary.get("verdict") or "")
+    return Section("What was made", said, tuple(parts)) if parts else None
 
 
 def _final(run: RunDirectory, found: Measured) -> Section | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from callbacks.page import Gauge, Picture, Section, SortableTable, Verdict, page
 from callbacks.run_directory import RunDirectory
@@ -46,6 +47,15 @@ def test_letters_lost_are_named_with_their_epoch():
     assert (life.born, life.lost, life.share, life.deaths) == (1, 7, 0.5, (7,))
     life = lives[LETTERS.index("J")]
     assert (life.born, life.lost, life.share) == (None, None, 0)
+
+
+def test_sheets_that_a_sample_has_left_are_shown(tmp_path: Path):
+    Image.new("L", (8, 8)).save(tmp_path / "grid.png")
+    summary = {"status": "finished", "final": {}, "verdict": "98% of 104 samples are a letter"}
+    made = named(sections(run_of(tmp_path, summary=summary)), "What was made")
+    (picture,) = made.parts
+    assert isinstance(picture, Picture) and picture.png == (tmp_path / "grid.png").read_bytes()
+    assert made.text == "98% of 104 samples are a letter" and picture.alt == "Grid."
 
 
 def test_letters_that_all_live():
