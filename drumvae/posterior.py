@@ -74,7 +74,7 @@ class BottomUp(nn.Module):
     """The bar gives z_low, and z_low gives z_high, as in the report.
 
     z_high's posterior reads the mean of z_low's, or as in the report a draw from it. That draw is
-    used for nothing else, so it only is a source of noise in q(z_high | x): the bound stays one.
+    used for nothing else, so it only is a source of noise in q(z_high | x).
 
     Args:
         width: features of the encoder.

@@ -56,9 +56,11 @@ class HierarchicalVAE(LightningModule):
             draws, which is nearer to log p(bar), and the inference networks the mean of the single
             draws' bounds, which keeps posteriors sharp: PIWAE of Rainforth et al. 2018, "Tighter
             Variational Bounds are Not Necessarily Better", section 6.
+        redraw: the decoder takes draws of its own in training, not those at which KL_low is taken,
+            as the report's code did: what is trained is no bound then. With one draw only.
 
     Raises:
-        ValueError: sizes that fit nothing, or the encoder and the decoder are made for others.
+        ValueError: sizes that fit nothing, `redraw` of several draws, or the encoder and the decoder are made for others.
     """
 
     batches: Tensor
@@ -80,6 +82,7 @@ class HierarchicalVAE(LightningModule):
         clip: float = 5.0,
         detail_dropout: float = 0.0,
         draws: int = 1,
+        redraw: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -100,7 +103,9 @@ class HierarchicalVAE(LightningModule):
                 "annealing.capacity_high/low out"
             )
         self.likelihood, self.annealing, self.optimizer = likelihood, annealing, optimizer
-        self.draws = draws
+        if redraw and draws > 1:
+            raise ValueError(f"vae.redraw goes with one draw for each bar, got vae.draws={draws}")
+        self.draws, self.redraw = draws, redraw
         self.shape = (3, steps, width)
         self.high, self.low = high, low
         self.decay, self.fall_from, self.clip = average, fall_from, clip
@@ -154,7 +159,8 @@ class HierarchicalVAE(LightningModule):
         """
         bars = bars[:, : self.likelihood.channels]
         q = self.networks.posterior(bars, self.draws)
-        outputs = self.networks.outputs(q.z_high, self.detail_dropout(q.z_low))
+        z_high, z_low = (q.high.draw(), q.low.draw()) if self.redraw else (q.z_high, q.z_low)
+        outputs = self.networks.outputs(z_high, self.detail_dropout(z_low))
         density = self.likelihood.log_density(outputs, bars.repeat_interleave(self.draws, 0))
         high, low = q.high.kl(standard(q.z_high)), q.low.kl(q.low_prior)
         weights = self.annealing.weights(int(self.batches), self.planned_batches())

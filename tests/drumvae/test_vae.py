@@ -53,6 +53,29 @@ def data() -> Recipes:
     return Recipes(batch_size=32, batches_per_epoch=25)
 
 
+@pytest.mark.parametrize("redraw", [False, True])
+def test_the_decoder_may_see_draws_of_its_own(redraw: bool, monkeypatch: pytest.MonkeyPatch):
+    vae, x, seen = model(inference=BottomUp, redraw=redraw), bars(512), []
+    vae.planned_batches = lambda: 10
+    posterior, outputs = vae.networks.posterior, vae.networks.outputs
+    monkeypatch.setattr(
+        vae.networks, "posterior", lambda *given: seen.append(posterior(*given)) or seen[-1]
+    )
+    monkeypatch.setattr(
+        vae.networks, "outputs", lambda *given: seen.append(given) or outputs(*given)
+    )
+    losses = vae.losses(x)
+    q, (z_high, z_low) = seen
+    assert torch.equal(z_high, q.z_high) != redraw and torch.equal(z_low, q.z_low) != redraw
+    # They are draws of the same posteriors, and the KL is that of the first ones.
+    for level, z in ((q.high, z_high), (q.low, z_low)):
+        noise = ((z - level.mean) / level.deviation).detach()
+        assert abs(float(noise.mean())) < 0.1 and float(noise.std()) == pytest.approx(1, abs=0.05)
+    assert float(losses["kl/low"]) == pytest.approx(float(q.low.kl(q.low_prior).sum(1).mean()))
+    with pytest.raises(ValueError, match=r"redraw goes with one draw .* vae\.draws=2"):
+        model(redraw=True, draws=2)
+
+
 @pytest.mark.parametrize("inference", [TopDown, BottomUp, partial(BottomUp, reads_draw=True)])
 @pytest.mark.parametrize("likelihood", [Hits(), Expressive()])
 def test_shapes_and_a_gradient_everywhere(inference, likelihood):
