@@ -60,7 +60,8 @@ class HierarchicalVAE(LightningModule):
             as the report's code did: what is trained is no bound then. With one draw only.
 
     Raises:
-        ValueError: sizes that fit nothing, `redraw` of several draws, or the encoder and the decoder are made for others.
+        ValueError: sizes that fit nothing, `redraw` of several draws, or the encoder and the
+            decoder are made for others.
     """
 
     batches: Tensor
