@@ -2,7 +2,7 @@
 
 Of a VAE that is its networks and what it knows of each style, of a humanizer its averaged weights:
 safetensors, no code in it, the form of the two models that ship. `drumvae.generate` and
-`drumvae.playground` take it as `ckpt_path=FILE`, a humanizer as `humanizer=FILE`.
+`drumvae.playground` take it as `ckpt_path=FILE`, a humanizer as `humanizer_path=FILE`.
 """
 
 import argparse

@@ -15,7 +15,8 @@ from drumvae.generation_wish import Wish
 from drumvae.humanized import find_humanize
 
 # Keys that every mode takes.
-COMMON = ("mode", "ckpt_path", "seed", "tempo", "sound", "out", "humanizer", "name", "app", "data")
+COMMON = ("mode", "ckpt_path", "seed", "tempo", "sound", "out", "humanizer_path")
+COMMON += ("name", "app", "data")
 MEASURE = "measure"
 
 
@@ -40,7 +41,8 @@ def run(cfg: DictConfig) -> None:
     mode = MODES[cfg.mode][0]
     wish = _wish(cfg, loaded)
     made = mode(wish)
-    made.remarks = wish.source.remarks if cfg.source is not None else ()
+    if cfg.source is not None:
+        made.remarks = (*wish.source.remarks, *made.remarks)
     files.write(directory, made, cfg)
     command = ["python", "-m", f"{cfg.app}.{HydraConfig.get().job.name}", *given]
     told = {"command": command, "seconds": time.monotonic() - began, "data": None}
@@ -60,16 +62,23 @@ def _check(cfg: DictConfig, given: list[str]) -> None:
             )
     if "from" in given and cfg.style is None:
         raise ValueError("from= says how bars of a style are drawn; name the style too: style=rock")
-    out = Path() / str(cfg.out)  # `out=` alone is the working directory
-    if cfg.out is not None and out.is_dir():
+    for key in ("fill", "sound"):
+        if not isinstance(cfg[key], bool):
+            raise ValueError(f"{key}= is true or false, got {cfg[key]}")
+    if cfg.out is None:
+        return
+    out = Path(str(cfg.out)).expanduser()  # `out=` alone is the working directory
+    if out.is_dir():
         raise ValueError(f"out={out} is a folder; name a MIDI file in it: out={out / 'mine.mid'}")
+    if cfg.source is not None and out.resolve() == Path(str(cfg.source)).expanduser().resolve():
+        raise ValueError(f"out={out} is the source, which would be lost; name another file")
 
 
 def _wish(cfg: DictConfig, loaded: Loaded) -> Wish:
-    needed = cfg.mode == "humanize" or cfg.humanizer or not says_feel(loaded.model)
+    needed = cfg.mode == "humanize" or cfg.humanizer_path or not says_feel(loaded.model)
     return Wish(
         cfg,
         loaded,
         torch.Generator().manual_seed(cfg.seed),
-        find_humanize(cfg.humanizer) if needed else None,
+        find_humanize(cfg.humanizer_path) if needed else None,
     )

@@ -22,11 +22,12 @@ from callbacks.grooves import draw_bars
 from callbacks.run_directory import now
 from drumvae.creative.loading import SHIPPED
 from drumvae.generation_wish import Made, Titled
-from drumvae.grooves import Groove, Kit
+from drumvae.grooves import STEPS_PER_BEAT, Groove, Kit
 from drumvae.midi import write_midi
 
 FILES = 100  # grooves that get a MIDI file of their own; all are in samples/final.npz
 SOUNDS = 16  # and a WAV file
+LONGEST = 600  # seconds of one; an hour would take gigabytes
 ROWS = 16  # of the picture
 
 
@@ -43,14 +44,14 @@ def write(directory: Path, made: Made, cfg: DictConfig) -> None:
     for name, groove in grooves[:FILES]:
         write_midi(groove, directory / "midi" / f"{name}.mid")
     if cfg.out is not None:
-        write_midi(grooves[0][1], Path(str(cfg.out)))
+        write_midi(grooves[0][1], Path(str(cfg.out)).expanduser())
     write_atomically(directory / "groove.json", json.dumps(_told(made, cfg)) + "\n")
     _write_arrays(directory / "samples" / "final.npz", made)
     _draw(directory / "figures" / "grooves.png", made.pictured, grooves[0][1].kit)
     if cfg.sound:
         from drumvae.sound import write_wav  # Slow: scipy's filters.
 
-        for name, groove in grooves[:SOUNDS]:
+        for name, groove in (entry for entry in grooves[:SOUNDS] if _seconds(entry[1]) <= LONGEST):
             write_wav(directory / "sound" / f"{name}.wav", groove)
 
 
@@ -60,6 +61,9 @@ def left_out(made: Made) -> list[str]:
     said = []
     if count > FILES:
         said.append(f"midi/ has the first {FILES} of {count}; samples/final.npz has all")
+    if long := sum(_seconds(groove) > LONGEST for groove in made.grooves.values()):
+        which = "a groove" if long == 1 else f"{long} grooves"
+        said.append(f"{which} of more than {LONGEST // 60} minutes: no sound")
     if rows > ROWS:
         said.append(f"the picture has the first {ROWS} of {rows} rows")
     return said
@@ -117,6 +121,10 @@ def show(made: Made, directory: Path, model: Path) -> None:
     for remark in left_out(made):
         console.print(remark, highlight=False)
     console.print(str(directory), soft_wrap=True)
+
+
+def _seconds(groove: Groove) -> float:
+    return groove.steps / STEPS_PER_BEAT * 60 / groove.tempo
 
 
 def _told(made: Made, cfg: DictConfig) -> dict[str, Any]:

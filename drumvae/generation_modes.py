@@ -70,8 +70,10 @@ def transferred(wish: Wish) -> Made:
     made.grooves[wish.cfg.to] = groove
     made.pictured = above(source.bars, bars, "source", str(wish.cfg.to))
     others = sample(model, styles, style, OTHERS, wish.generator)[:, 0]
-    common = [float(onset_f1s(others, bar[0].expand_as(others)).mean()) for bar in source.bars]
-    made.final["transfer/kept"] = float(found.kept.mean())
+    sounding = source.bars[:, 0].flatten(1).any(1)
+    bars = source.bars[sounding]
+    common = [float(onset_f1s(others, bar[0].expand_as(others)).mean()) for bar in bars]
+    made.final["transfer/kept"] = float(found.kept[sounding].mean())
     made.floor["transfer/kept"] = sum(common) / len(common)
     made.ceiling["transfer/kept"] = 1.0
     return made
@@ -104,7 +106,7 @@ def blended(wish: Wish) -> Made:
 def tracked(wish: Wish) -> Made:
     """Bars of a style that belong together."""
     style, count = wish.style("style"), wish.count("bars", BARS)
-    fill = bool(wish.cfg.fill) and count > 1
+    fill = wish.cfg.fill and count > 1
     bars = track(
         wish.loaded.model, wish.loaded.styles, style, count, wish.generator,
         wish.share("variation"), fill,
@@ -132,6 +134,10 @@ def continued(wish: Wish) -> Made:
     made = wish.read(bars, style)
     last = begun[-1:].expand_as(bars)
     tempo = wish.tempo(source.tempo)
+    if len(begun) < len(source.bars):
+        strokes = int(source.bars[-1, 0].sum())
+        hits = "1 hit" if strokes == 1 else f"{strokes} hits"
+        made.remarks = (f"its last bar, of {hits}, is taken for an end and left out",)
     made.grooves["continuation"], plain = wish.groove(bars, style, tempo, last)
     made.grooves["whole"] = groove_of(torch.cat([begun, plain]), styles.kit, tempo)
     titled = [(f"bar {number}, source", bar) for number, bar in enumerate(begun, start=1)]
@@ -178,7 +184,7 @@ def humanized(wish: Wish) -> Made:
     if wish.humanize is None:
         raise FileNotFoundError(
             "nothing here can humanize: train a model of velocities and offsets with python -m "
-            "drumvae.train +experiment=humanize, or name one with humanizer=FILE"
+            "drumvae.train +experiment=humanize, or name one with humanizer_path=FILE"
         )
     style = wish.reading(source.bars)
     made = wish.read(source.bars, style)

@@ -18,6 +18,7 @@ from drumvae.humanized import Humanize
 Values = dict[str, float]
 Titled = tuple[str, Tensor]
 COLUMNS = 4  # bars in a row of the picture
+MANY = 100_000  # bars in one call
 
 
 @dataclass
@@ -76,8 +77,8 @@ class Wish:
     def count(self, key: str, default: int | None = None) -> int:
         """A whole number above 0."""
         value = default if self.cfg[key] is None else self.cfg[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{key}= is a whole number from 1 up, got {value}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MANY:
+            raise ValueError(f"{key}= is a whole number from 1 to {MANY:,}, got {value}")
         return value
 
     @cached_property
@@ -86,12 +87,17 @@ class Wish:
         if self.cfg.source is None:
             raise ValueError(f"mode={self.cfg.mode} needs source=FILE.mid")
         return read_source(
-            Path(str(self.cfg.source)), self.loaded.styles.kit, self.loaded.model.steps
+            Path(str(self.cfg.source)).expanduser(), self.loaded.styles.kit, self.loaded.model.steps
         )
 
     def tempo(self, usual: float) -> float:
         """What the user asks for, else the usual one."""
-        return usual if self.cfg.tempo is None else float(self.cfg.tempo)
+        value = self.cfg.tempo
+        if value is None:
+            return usual
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"tempo= is a number of beats a minute, got {value}")
+        return float(value)
 
     def groove(
         self, bars: Tensor, style: int, tempo: float, source: Tensor | None = None

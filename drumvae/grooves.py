@@ -202,7 +202,7 @@ class Losses:
         """What was lost, in words; nothing where nothing was."""
         kinds = (
             (self.outside, "of voices outside the kit"),
-            (self.collisions, "on a step where the same voice sounds louder"),
+            (self.collisions, "on a step where the same voice sounds as loud or louder"),
             (self.early, "before the first step"),
         )
         return tuple(

@@ -23,7 +23,7 @@ def find_humanize(named: str | None) -> Humanize | None:
         FileNotFoundError: what is named is not there.
         ValueError: it is no humanizer.
     """
-    path = Path(named) if named else newest(HUMANIZER) or SHIPPED
+    path = Path(named).expanduser() if named else newest(HUMANIZER) or SHIPPED
     if not named and not path.is_file():
         return None
     # Slow, and most wishes do without.

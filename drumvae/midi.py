@@ -32,11 +32,16 @@ class Performance:
     end: float
 
     @property
+    def sounding(self) -> int:
+        """Whole bars up to the last note."""
+        last = int(max(note.beat for note in self.notes) * STEPS_PER_BEAT + 0.5)
+        return last // steps_in_bar(self.meter) + 1
+
+    @property
     def bars(self) -> int:
         """Whole bars up to the last note, and as many more as the file has after it."""
         bar = steps_in_bar(self.meter)
-        last = int(max(note.beat for note in self.notes) * STEPS_PER_BEAT + 0.5)
-        return max(last // bar + 1, int(self.end * STEPS_PER_BEAT / bar + 1e-6))
+        return max(self.sounding, int(self.end * STEPS_PER_BEAT / bar + 1e-6))
 
     def tempo_at(self, beat: float) -> float:
         """Quarter notes a minute at a place."""
@@ -66,6 +71,11 @@ def read_performance(path: Path) -> Performance:
     if not 0 < file.ticks_per_beat < 0x8000:
         raise ValueError(
             f"{path} has {file.ticks_per_beat} ticks in a beat, so its notes have no place in a bar"
+        )
+    if file.type == 2 and len(file.tracks) > 1:
+        raise ValueError(
+            f"{path} holds {len(file.tracks)} patterns of their own (MIDI type 2); write one of "
+            "them as type 0 or 1"
         )
     notes: list[Note] = []
     tempos: dict[float, float] = {0.0: 120.0}

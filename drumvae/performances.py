@@ -17,10 +17,12 @@ from tempfile import TemporaryDirectory
 from rich.progress import track
 
 from callbacks.atomic import write_atomically
+from conf.folders import below
 from drumvae.bars import Bars, bars_of
 from drumvae.grooves import STEPS_PER_BEAT, Groove, Kit, Losses, quantise, steps_in_bar
 from drumvae.midi import Performance, read_performance
 
+LONGEST = 20_000  # bars of a file: ten hours
 VERSION = 1  # of the cutting: a cache of another version is not used
 
 # Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations"; CC BY 4.0.
@@ -61,8 +63,9 @@ class Report:
         ).most_common()
         skipped = "; ".join(f"{count} {reason}" for reason, count in reasons)
         return (
-            f"{self.losses.collisions} notes shared a cell with a louder one, "
+            f"{self.losses.collisions} notes shared a cell with one as loud or louder, "
             f"{self.losses.outside} are of voices outside the kit, "
+            f"{self.losses.early} lie before the first step, "
             f"{len(self.skipped)} files skipped" + (f" ({skipped})" if skipped else "")
         )
 
@@ -82,12 +85,14 @@ def cut(
         meter: that is wanted.
 
     Raises:
-        ValueError: a performance in another meter.
+        ValueError: a performance in another meter, or one of more than `LONGEST` bars.
     """
     if performance.meter != meter:
         raise ValueError(
             f"in {performance.meter[0]}/{performance.meter[1]}: not {meter[0]}/{meter[1]}"
         )
+    if performance.bars > LONGEST:
+        raise ValueError(f"too long: {performance.bars:,} bars, and {LONGEST:,} are the most")
     steps = bars * steps_in_bar(meter)
     count = performance.bars // bars
     whole, losses = quantise(performance.notes, kit, max(1, count) * steps, 120, meter)
@@ -174,7 +179,7 @@ def _table(archive: Path, file: zipfile.ZipFile) -> list[dict[str, str]]:
 
 
 def find_midi(folders: Sequence[Path]) -> list[Path]:
-    """MIDI files below the folders, in order.
+    """MIDI files below the folders, in order; links are followed.
 
     Raises:
         FileNotFoundError: a folder that is not there, or no MIDI file in any.
@@ -183,7 +188,7 @@ def find_midi(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder {folder}")
-        files += [p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi")]
+        files += [p for p in below(folder) if p.suffix.lower() in (".mid", ".midi")]
     if not files:
         named = ", ".join(str(folder) for folder in folders)
         raise FileNotFoundError(f"no MIDI file (.mid, .midi) below {named}")

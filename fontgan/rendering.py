@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
+from conf.folders import below
 from fontgan import LETTERS
 from fontgan.provenance import Face, Rejection, kind_of, licence_beside, short_licence
 
@@ -52,8 +53,8 @@ def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
             raise FileNotFoundError(f"{folder} is a file; give the folder that it lies in")
         if not folder.is_dir():
             raise FileNotFoundError(f"no such folder of fonts: {folder}")
-        for path in sorted(_below(folder)):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+        for path in sorted(below(folder)):
+            if path.suffix.lower() in SUFFIXES:
                 found.setdefault(path.resolve(), FontFile(path, folder))
     if not found:
         places = ", ".join(str(f) for f in folders) or "an empty list of folders"
@@ -62,18 +63,6 @@ def find_fonts(folders: Sequence[Path]) -> list[FontFile]:
             "give other folders (data.dirs=[...], or --fonts)"
         )
     return sorted(found.values(), key=lambda f: f.name)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Files at any depth, each real folder once: links may go in circles."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(place, name) for name in names)
 
 
 def render_all(

@@ -45,14 +45,16 @@ def infill(
         rounds: of the chain; a bar has one.
 
     Returns:
-        Shape of `source`; all cells that are not new are the source's, bit for bit.
+        Shape of `source`; all cells that are not new are the source's, bit for bit, and so are bars
+        without a hit: a rest stays one.
 
     Raises:
         ValueError: no cell is new.
     """
     if not new.any():
         raise ValueError("no cell is to be drawn anew; name voices=[…] or steps=[…]")
-    mask = new.expand(source[:, 0].shape)[:, None]
+    sounding = source[:, 0].flatten(1).any(1)[:, None, None]
+    mask = (new.expand(source[:, 0].shape) & sounding)[:, None]
     z_high, z_low = _start(model, source[:, 0], ~mask[:, 0], generator)
     bars = _merged(model, source, mask, z_high, z_low, generator)
     for number in range(rounds):

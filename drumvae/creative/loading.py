@@ -65,7 +65,7 @@ def model_and_data(cfg: DictConfig, data_named: bool) -> Loaded:
         FileNotFoundError: no such checkpoint, or no run and no shipped model.
         ValueError: it is broken, or of another kind of model.
     """
-    path = Path(str(cfg.ckpt_path)) if cfg.ckpt_path else newest(MODEL) or SHIPPED
+    path = Path(str(cfg.ckpt_path)).expanduser() if cfg.ckpt_path else newest(MODEL) or SHIPPED
     path = SHIPPED if str(path) == "shipped" else path
     named: Any = OmegaConf.to_container(cfg.data, resolve=True) if data_named else None
     if path == SHIPPED and not path.is_file():

@@ -37,8 +37,8 @@ class Source:
 def read_source(path: Path, kit: Kit, steps: int) -> Source:
     """Read a MIDI file of any looseness as bars.
 
-    Notes go to the nearest sixteenth and keep how far they lie off it, so swing survives. A rest
-    before the first bar that sounds is left out.
+    Notes go to the nearest sixteenth and keep how far they lie off it, so swing survives. Rests
+    before the first bar that sounds and after the last are left out.
 
     Args:
         path: of the file.
@@ -56,11 +56,11 @@ def read_source(path: Path, kit: Kit, steps: int) -> Source:
         raise ValueError(
             f"{path} is in {beats}/{unit}, and the model plays 4/4; give it a file in 4/4"
         )
-    if performance.bars > LONGEST:
+    if performance.sounding > LONGEST:
         raise ValueError(
-            f"{path} is {performance.bars:,} bars long, and {LONGEST:,} are the most; cut it"
+            f"{path} is {performance.sounding:,} bars long, and {LONGEST:,} are the most; cut it"
         )
-    count = -(-performance.bars * 16 // steps)
+    count = -(-performance.sounding * 16 // steps)
     whole, losses = quantise(performance.notes, kit, count * steps)
     cells = np.stack([whole.hits, whole.velocities, whole.offsets]).astype(np.float32)
     bars = torch.from_numpy(cells).unflatten(1, (count, steps)).transpose(0, 1).contiguous()
@@ -80,20 +80,24 @@ def read_source(path: Path, kit: Kit, steps: int) -> Source:
             f"its tempo moves between {low:.0f} and {high:.0f} beats a minute, and what is written "
             f"has the {tempo:.0f} of its beginning",
         )
-    return Source(bars[first:], tempo, kit, losses, remarks)
+    last = len(sounding) - int(sounding.flip(0).int().argmax())
+    if first:
+        rest = "first bar is" if first == 1 else f"first {first} bars are"
+        remarks += (f"its {rest} silent and left out",)
+    return Source(bars[first:last], tempo, kit, losses, remarks)
 
 
 def body(bars: Tensor) -> Tensor:
-    """Bars of shape (n, 3, steps, voices) without the last stroke that many files end in.
+    """Bars of shape (n, 3, steps, voices) without the last stroke, and the rest about it.
 
-    Bars at the end that have less than half as many hits as the bars that sound have in the median.
+    Many files end in one: a last bar with less than half as many hits as the bars that sound have
+    in the median.
     """
     hits = bars[:, 0].sum((1, 2))
-    sounding = hits[hits > 0]
-    if not len(sounding):
-        return bars
-    lasting = (hits >= sounding.quantile(0.5) / 2).nonzero()
-    return bars[: int(lasting[-1]) + 1]
+    sounding = hits.nonzero()[:, 0]
+    if len(sounding) > 1 and hits[sounding[-1]] < hits[sounding].quantile(0.5) / 2:
+        sounding = sounding[:-1]
+    return bars[: int(sounding[-1]) + 1] if len(sounding) else bars
 
 
 def groove_of(bars: Tensor, kit: Kit, tempo: float) -> Groove:

@@ -31,8 +31,8 @@ class Transferred:
     """Bars in another style.
 
     Attributes:
-        bars: shape (n, 3, steps, voices); what a model of hits does not say is the source's where
-            a hit was kept, and plain elsewhere.
+        bars: shape (n, 3, steps, voices), rests where the source has them; what a model of hits
+            does not say is the source's where a hit was kept, and plain elsewhere.
         kept: onset F1 with the source, shape (n,).
         read: how surely the model reads the target style, shape (n,).
     """
@@ -96,7 +96,11 @@ def transfer(
         read.append(surely[rows, best])
     whole = _worth(torch.stack(kept), torch.stack(read), sure).mean(0)
     chosen = int(whole.argmax())
-    return Transferred(*(torch.stack(found)[:, chosen] for found in (made, kept, read)))
+    bars, f1, surely = (torch.stack(found)[:, chosen] for found in (made, kept, read))
+    silent = ~source[:, 0].flatten(1).any(1)
+    # A rest stays one: no drummer of another style would play there.
+    bars = torch.where(silent[:, None, None, None], source, bars)
+    return Transferred(bars, torch.where(silent, 1.0, f1), surely)
 
 
 def _worth(kept: Tensor, read: Tensor, sure: float) -> Tensor:

@@ -28,6 +28,8 @@ from drumvae.creative.transfer import transfer
 from drumvae.gaussian import Gaussian
 from drumvae.grooves import GMD_KIT
 from drumvae.likelihoods import Hits
+from drumvae.midi import read_performance
+from drumvae.performances import cut
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +261,7 @@ def test_a_loose_file_is_cut_into_bars_and_keeps_its_swing(tmp_path: Path):
     swung = [(4 + beat + late, 42) for beat in range(5) for late in (0, 2 / 3)]
     source = read_source(midi(tmp_path / "a.mid", swung, 93), GMD_KIT, 16)
     assert source.bars.shape == (2, 3, 16, 9)
+    assert source.remarks == ("its first bar is silent and left out",)
     assert source.tempo == pytest.approx(93, abs=0.01)
     hats = source.bars[:, 0, :, GMD_KIT.voices.index("closed_hat")]
     assert hats[0].nonzero()[:, 0].tolist() == [0, 3, 4, 7, 8, 11, 12, 15]
@@ -267,12 +270,50 @@ def test_a_loose_file_is_cut_into_bars_and_keeps_its_swing(tmp_path: Path):
     assert late[1::2].numpy() == pytest.approx(4 * 2 / 3 - 3, abs=1e-3)
 
 
+def test_rests_at_either_end_are_left_out_and_those_between_stay_rests(known, tmp_path: Path):
+    """A song's file goes on after its drums; nobody plays in a rest what nobody asked for."""
+    model, styles = known
+    beats = [b + 4 * bar for bar in (2, 3, 5) for b in range(4)]
+    file = mido.MidiFile(midi(tmp_path / "a.mid", [(beat, 36) for beat in beats]))
+    file.tracks.append(mido.MidiTrack([mido.MetaMessage("end_of_track", time=5000 * 4 * 480)]))
+    file.save(tmp_path / "a.mid")
+    source = read_source(tmp_path / "a.mid", styles.kit, 16)
+    assert source.bars[:, 0].sum((1, 2)).tolist() == [4, 4, 0, 4]
+    assert source.remarks == ("its first 2 bars are silent and left out",)
+    made = transfer(model, styles, source.bars, 0, chance())
+    assert (
+        torch.equal(made.bars[2], source.bars[2]) and (made.bars[:, 0].sum((1, 2)) > 0).sum() == 3
+    )
+    new = torch.zeros(16, 9, dtype=torch.bool)
+    new[:, 1] = True
+    assert torch.equal(infill(model, styles, source.bars, new, chance())[2], source.bars[2])
+    with pytest.raises(ValueError, match=r"too long: 20,001 bars"):
+        cut(replace(read_performance(tmp_path / "a.mid"), end=4.0 * 20_001), styles.kit)
+
+
+def test_an_outro_is_no_last_stroke():
+    """Four full bars and four sparse ones: the last one alone may be an end."""
+    bars = torch.zeros(8, 3, 16, 9)
+    for number, count in enumerate((12, 12, 12, 12, 3, 2, 1, 1)):
+        bars[number, 0, :count, 0] = 1
+    assert torch.equal(body(bars), bars[:7])
+
+
+def test_patterns_of_their_own_are_no_groove(tmp_path: Path):
+    file = mido.MidiFile(midi(tmp_path / "a.mid", [(0, 36)]))
+    file.type = 2
+    file.tracks.append(file.tracks[-1])
+    file.save(tmp_path / "a.mid")
+    with pytest.raises(ValueError, match=r"patterns of their own \(MIDI type 2\)"):
+        read_source(tmp_path / "a.mid", GMD_KIT, 16)
+
+
 def test_what_a_source_loses_is_said(tmp_path: Path):
     clapped = midi(tmp_path / "a.mid", [(0, 36), (1, 39), (2, 36), (2.01, 36), (3, 39)])
     source = read_source(clapped, GMD_KIT, 16)
     assert source.remarks == (
         "2 notes of voices outside the kit left out",
-        "1 note on a step where the same voice sounds louder left out",
+        "1 note on a step where the same voice sounds as loud or louder left out",
     )
     file = mido.MidiFile(midi(tmp_path / "b.mid", [(0, 36), (4, 36)], 100))
     change = mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(160), time=4 * 480)

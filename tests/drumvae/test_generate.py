@@ -55,6 +55,9 @@ def test_wrong_wishes_are_one_line(tmp_path: Path):
         (["mode=samples", "from=style"], "name the style too"),
         (["mode=samples", "seed=1.5"], "seed is 1.5, it must be a whole number from 0 up"),
         (["mode=samples", "out=."], "out=. is a folder"),
+        (["mode=track", "style=rock", "fill=no"], "fill= is true or false, got no"),
+        (["mode=humanize", "source=a.mid", "out=./a.mid"], "is the source, which would be lost"),
+        (["mode=samples", "humanizer_path=none.safetensors"], "no humanizer at none.safetensors"),
     ):
         done = generate(tmp_path, *arguments, f"ckpt_path={SHIPPED}")
         assert done.returncode != 0
@@ -129,7 +132,7 @@ def test_humanizing_moves_hits_by_as_much_as_is_asked(loaded, humanize, source):
     assert np.array_equal(none.velocities, before.velocities)
     assert np.array_equal(none.offsets, before.offsets)
     assert half.velocities == pytest.approx((before.velocities + all_.velocities) / 2, abs=1e-6)
-    with pytest.raises(FileNotFoundError, match=r"experiment=humanize, or name one with humanizer"):
+    with pytest.raises(FileNotFoundError, match=r"or name one with humanizer_path=FILE"):
         make(loaded, *wish, "amount=1")
 
 
@@ -182,7 +185,9 @@ def test_a_model_of_hits_borrows_velocities_and_offsets(loaded, humanize, source
         (["mode=track", "style=rock", "tempo=1"], r"a tempo lies in \[20, 400\]"),
         (["mode=complexity", "style=rock", "amount=-1"], "amount= is a number from 0 to 1, got -1"),
         (["mode=samples", "style=rock", "from=posterior"], "from= takes one of prior, style"),
-        (["mode=samples", "n=0"], "n= is a whole number from 1 up, got 0"),
+        (["mode=samples", "n=0"], "n= is a whole number from 1 to 100,000, got 0"),
+        (["mode=samples", "n=3000000000"], "n= is a whole number from 1 to 100,000"),
+        (["mode=track", "style=rock", "tempo=abc"], "tempo= is a number of beats a minute"),
         (["mode=blend", "a=rock", "b=jazz", "steps=1"], "two steps or more"),
         (["mode=blend", "a=rock", "b=rock"], "a= and b= are both rock"),
     ],
@@ -198,6 +203,14 @@ def test_what_has_no_file_is_said(loaded: Loaded):
         "midi/ has the first 100 of 101; samples/final.npz has all",
         "the picture has the first 16 of 26 rows",
     ]
+
+
+def test_a_long_groove_has_no_sound(loaded: Loaded, tmp_path: Path):
+    """An hour of it would take gigabytes."""
+    wish = "mode=track", "style=rock", "tempo=20", "fill=false", "variation=0"
+    made = make(loaded, *wish, "bars=51")  # 51 bars of 12 s
+    assert generation_files.left_out(made)[0] == "a groove of more than 10 minutes: no sound"
+    assert not any("sound" in said for said in generation_files.left_out(make(loaded, *wish)))
 
 
 def test_an_infill_of_what_is_not_there_is_refused(loaded: Loaded, source: Path):
