@@ -80,7 +80,7 @@ def read_performance(path: Path) -> Performance:
     notes: list[Note] = []
     tempos: dict[float, float] = {0.0: 120.0}
     meters: list[tuple[float, tuple[int, int]]] = []
-    lead_in, tick = False, 0
+    lead_in, named, tick = False, False, 0
     for message in mido.merge_tracks(file.tracks):
         tick += message.time
         place = tick / file.ticks_per_beat
@@ -88,6 +88,7 @@ def read_performance(path: Path) -> Performance:
             notes.append(Note(place, message.note, message.velocity))
         elif message.type == "set_tempo" and message.tempo > 0:
             tempos[place] = mido.tempo2bpm(message.tempo)
+            named |= place == 0
         elif message.type == "time_signature":
             meters.append((place, (message.numerator, message.denominator)))
         elif message.type == "marker" and message.text == _LEAD_IN and tick == 0:
@@ -96,10 +97,15 @@ def read_performance(path: Path) -> Performance:
         others = {m.channel + 1 for t in file.tracks for m in t if m.type == "note_on"}
         found = f"only on {', '.join(map(str, sorted(others)))}" if others else "nor on any other"
         raise ValueError(f"{path} has no drums: no note on channel 10, {found}")
+    first = notes[0].beat
+    started = min((place for place in tempos if place > 0), default=None)
+    if not named and started is not None and started <= max(first, 1 / STEPS_PER_BEAT):
+        tempos[0.0] = tempos[started]  # some programs write it a tick late
     meter = _only_meter(path, meters)
     end = tick / file.ticks_per_beat
-    if lead_in:
-        bar = steps_in_bar(meter) / STEPS_PER_BEAT
+    bar = steps_in_bar(meter) / STEPS_PER_BEAT
+    # Where the empty bar has been cut and its mark has stayed, nothing is in front.
+    if lead_in and first >= bar - 0.5 / STEPS_PER_BEAT - 1e-6:
         notes = [note._replace(beat=note.beat - bar) for note in notes]
         tempos = {max(0.0, place - bar): tempo for place, tempo in sorted(tempos.items())}
         end -= bar

@@ -23,7 +23,7 @@ from drumvae.grooves import STEPS_PER_BEAT, Groove, Kit, Losses, quantise, steps
 from drumvae.midi import Performance, read_performance
 
 LONGEST = 20_000  # bars of a file: ten hours
-VERSION = 1  # of the cutting: a cache of another version is not used
+VERSION = 2  # of the cutting: a cache of another version is not used
 
 # Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations"; CC BY 4.0.
 ADDRESS = "https://storage.googleapis.com/magentadata/datasets/groove/groove-v1.0.0-midionly.zip"

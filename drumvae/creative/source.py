@@ -1,5 +1,6 @@
 """A MIDI file as the bars that a model reads, and bars as a groove that is written."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def read_source(path: Path, kit: Kit, steps: int) -> Source:
             f"its tempo moves between {low:.0f} and {high:.0f} beats a minute, and what is written "
             f"has the {tempo:.0f} of its beginning",
         )
+    others = Counter(
+        (note.note, kit.note_of(column))
+        for note in performance.notes
+        if (column := kit.voice_of(note.note)) is not None and note.note != kit.note_of(column)
+    )
+    if others:
+        pairs = ", ".join(f"{one} as {other}" for one, other in sorted(others))
+        count = "1 note is" if others.total() == 1 else f"{others.total()} notes are"
+        remarks += (f"{count} written as the kit's own of their voice ({pairs})",)
     last = len(sounding) - int(sounding.flip(0).int().argmax())
     if first:
         rest = "first bar is" if first == 1 else f"first {first} bars are"

@@ -308,6 +308,33 @@ def test_patterns_of_their_own_are_no_groove(tmp_path: Path):
         read_source(tmp_path / "a.mid", GMD_KIT, 16)
 
 
+def test_notes_that_are_renamed_and_a_late_tempo_are_heard(tmp_path: Path):
+    played = midi(tmp_path / "a.mid", [(0, 37), (1, 37), (2, 44), (3, 38), (3, 36)], 120)
+    assert read_source(played, GMD_KIT, 16).remarks == (
+        "3 notes are written as the kit's own of their voice (37 as 38, 44 as 42)",
+    )
+    file = mido.MidiFile(type=0, ticks_per_beat=480)
+    file.tracks.append(mido.MidiTrack([
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(90), time=10),
+        mido.Message("note_on", note=36, channel=9, velocity=90, time=0),
+    ]))  # fmt: skip
+    file.save(tmp_path / "late.mid")
+    source = read_source(tmp_path / "late.mid", GMD_KIT, 16)
+    assert source.tempo == pytest.approx(90, abs=0.01) and source.remarks == ()
+
+
+def test_a_lead_in_that_was_cut_takes_no_bar_with_it(tmp_path: Path):
+    file = mido.MidiFile(midi(tmp_path / "a.mid", [(0, 36), (4, 36), (8, 36)]))
+    file.tracks[0].insert(0, mido.MetaMessage("marker", text="lead-in", time=0))
+    file.save(tmp_path / "a.mid")
+    assert read_source(tmp_path / "a.mid", GMD_KIT, 16).bars.shape[0] == 3
+    file = mido.MidiFile(midi(tmp_path / "b.mid", [(3.9, 36), (8, 36)]))
+    file.tracks[0].insert(0, mido.MetaMessage("marker", text="lead-in", time=0))
+    file.save(tmp_path / "b.mid")
+    source = read_source(tmp_path / "b.mid", GMD_KIT, 16)
+    assert source.bars.shape[0] == 2 and float(source.bars[0, 2, 0, 0]) == pytest.approx(-0.4)
+
+
 def test_what_a_source_loses_is_said(tmp_path: Path):
     clapped = midi(tmp_path / "a.mid", [(0, 36), (1, 39), (2, 36), (2.01, 36), (3, 39)])
     source = read_source(clapped, GMD_KIT, 16)
