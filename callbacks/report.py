@@ -121,8 +121,8 @@ def _lead(run: RunDirectory) -> str:
     epochs, batches = len(run.metrics.get("epoch", ())), summary.get("batches")
     if epochs:
         parts.append(f"{epochs} epoch{'s' * (epochs > 1)}, {batches:,} batches")
-    if summary.get("samples"):
-        parts.append(f"{summary['samples']:,} samples")
+    if count := summary.get("samples"):
+        parts.append(f"{count:,} sample{'s' * (count > 1)}")
     if summary.get("seconds") is not None:
         parts.append(duration(summary["seconds"]))
     return ", ".join(parts) + "."
